@@ -1,1 +1,15 @@
+//! The nouns of Touchstone: what people judge, what models learn from it, and what crosses the wire.
+//!
+//! Pure: no I/O, no clock, no randomness, no database; it compiles to wasm too. Identifiers are UUIDs made by
+//! whoever creates the thing, times are [`Millis`].
 
+pub mod comparison;
+pub mod judgement;
+pub mod permission;
+pub mod project;
+pub mod prompt;
+pub mod run;
+pub mod user;
+
+/// Milliseconds since the Unix epoch, UTC.
+pub type Millis = i64;

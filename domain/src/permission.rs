@@ -1,0 +1,123 @@
+//! Roles and what each may do; every route and server function asks here.
+
+use serde::{Deserialize, Serialize};
+
+/// What a person is in this installation, from least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Judges, corrects and ranks.
+    Trainer,
+    /// A trainer who also sees what others judged and what models score.
+    Reviewer,
+    /// A reviewer who also runs projects: imports, trains, exports.
+    Lead,
+    /// A lead who also decides who takes part.
+    Owner,
+}
+
+/// Something that not everyone may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// See the list of projects and their instructions.
+    ViewProjects,
+    /// Judge comparisons and write corrections.
+    Judge,
+    /// See others' judgements, runs and scores.
+    Review,
+    /// Create and change projects, import data into them.
+    ManageProjects,
+    /// Start, cancel and delete training runs.
+    Train,
+    /// Take preferences away.
+    Export,
+    /// Have API tokens, and score by them.
+    UseApi,
+    /// Invite people, change roles, disable accounts.
+    ManageTeam,
+}
+
+impl Role {
+    /// All roles, from least to most.
+    pub const ALL: [Role; 4] = [Role::Trainer, Role::Reviewer, Role::Lead, Role::Owner];
+
+    /// Whether a person of this role may do that.
+    pub fn may(self, permission: Permission) -> bool {
+        self >= permission.least_role()
+    }
+
+    /// The role's spelling in the database, in forms and in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Trainer => "trainer",
+            Role::Reviewer => "reviewer",
+            Role::Lead => "lead",
+            Role::Owner => "owner",
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Role, UnknownRole> {
+        Role::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| UnknownRole(text.to_owned()))
+    }
+}
+
+/// The text names no role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("“{0}” is not a role: use trainer, reviewer, lead or owner")]
+pub struct UnknownRole(pub String);
+
+impl Permission {
+    /// The least role that has this permission.
+    pub fn least_role(self) -> Role {
+        match self {
+            Permission::ViewProjects | Permission::Judge => Role::Trainer,
+            Permission::Review => Role::Reviewer,
+            Permission::ManageProjects | Permission::Train | Permission::Export | Permission::UseApi => {
+                Role::Lead
+            }
+            Permission::ManageTeam => Role::Owner,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trainer_judges_and_nothing_more() {
+        assert!(Role::Trainer.may(Permission::Judge));
+        for refused in [
+            Permission::Review,
+            Permission::ManageProjects,
+            Permission::Train,
+            Permission::Export,
+        ] {
+            assert!(!Role::Trainer.may(refused), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn only_owners_manage_the_team() {
+        let who: Vec<_> = Role::ALL
+            .into_iter()
+            .filter(|r| r.may(Permission::ManageTeam))
+            .collect();
+        assert_eq!(who, [Role::Owner]);
+    }
+
+    #[test]
+    fn spelling_round_trips() {
+        for role in Role::ALL {
+            assert_eq!(role.as_str().parse(), Ok(role));
+        }
+        assert!("root".parse::<Role>().is_err());
+    }
+}
