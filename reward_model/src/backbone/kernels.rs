@@ -1,0 +1,283 @@
+//! The loops under the tensor operations: one thread each, so that several texts run side by side.
+//!
+//! Element-wise loops are written plainly and compiled for AVX2 and AVX-512 by [`pulp`]; sums run in sixteen
+//! lanes, because a plain float sum may not be reordered by the compiler and so would not vectorise.
+
+use gemm::Parallelism;
+use pulp::Arch;
+
+const LANES: usize = 16;
+
+/// A matrix in a slice: element (i, j) at `i · row_stride + j · column_stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// `rows × columns`, rows `stride` elements apart.
+    pub fn new(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        assert!(fits(data.len(), rows, columns, stride), "{rows}×{columns} by {stride} in {}", data.len());
+        Self { data, rows, columns, row_stride: stride, column_stride: 1 }
+    }
+
+    /// The same elements with rows and columns exchanged.
+    pub fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+fn fits(len: usize, rows: usize, columns: usize, stride: usize) -> bool {
+    columns <= stride && (rows == 0 || columns == 0 || (rows - 1) * stride + columns <= len)
+}
+
+/// `out ← keep · out + scale · left · right`, with `out` holding rows `stride` elements apart.
+pub(crate) fn product(out: &mut [f32], stride: usize, left: Matrix, right: Matrix, keep: bool, scale: f32) {
+    let (rows, columns, depth) = (left.rows, right.columns, left.columns);
+    assert_eq!(depth, right.rows, "inner sizes of a product");
+    assert!(fits(out.len(), rows, columns, stride), "{rows}×{columns} by {stride} in {}", out.len());
+    // SAFETY: both operands were checked to lie in their slices when made (a transposed one covers the same
+    // elements), the result was checked above, and `out` is borrowed mutably, so it overlaps neither.
+    unsafe {
+        gemm::gemm(
+            rows,
+            columns,
+            depth,
+            out.as_mut_ptr(),
+            1,
+            stride as isize,
+            keep,
+            left.data.as_ptr(),
+            left.column_stride as isize,
+            left.row_stride as isize,
+            right.data.as_ptr(),
+            right.column_stride as isize,
+            right.row_stride as isize,
+            1.0,
+            scale,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+/// eˣ to 2 ulp for x in −87..88 (clamped outside), after Cephes' `expf`; branch-free, so that it vectorises.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    let x = x.clamp(-87.3, 88.3);
+    // Adding and taking away 1.5·2²³ rounds to the nearest integer and leaves it in the low bits.
+    let shifted = x * std::f32::consts::LOG2_E + 12_582_912.0;
+    let n = shifted - 12_582_912.0;
+    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let p = 1.987_569_1e-4;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 5.000_000_1e-1;
+    let y = p * r * r + r + 1.0;
+    y * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
+}
+
+/// Φ(x) and e^(−x²/2), with erf from Abramowitz and Stegun 7.1.26 (absolute error below 1.5e-7).
+#[inline(always)]
+fn normal(x: f32) -> (f32, f32) {
+    let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
+    let t = 1.0 / (1.0 + 0.327_591_1 * z);
+    let bell = exp(-z * z);
+    let tail = ((((1.061_405_4 * t - 1.453_152) * t + 1.421_413_7) * t - 0.284_496_74) * t + 0.254_829_6) * t * bell;
+    let half = 0.5 * tail;
+    (if x < 0.0 { half } else { 1.0 - half }, bell)
+}
+
+/// Exact GELU, `x · Φ(x)` (Hendrycks and Gimpel 2016; transformers' "gelu").
+pub(crate) fn gelu(x: &[f32], out: &mut Vec<f32>) {
+    out.resize(x.len(), 0.0);
+    Arch::new().dispatch(
+        #[inline(always)]
+        || out.iter_mut().zip(x).for_each(|(y, &x)| *y = x * normal(x).0),
+    );
+}
+
+/// Gradient of [`gelu`]: `dy · (Φ(x) + x · φ(x))`.
+pub(crate) fn gelu_backward(x: &[f32], dy: &[f32], out: &mut Vec<f32>) {
+    out.resize(x.len(), 0.0);
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((d, &x), &dy) in out.iter_mut().zip(x).zip(dy) {
+                let (area, bell) = normal(x);
+                *d = dy * (area + x * bell * 0.398_942_3);
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn sum(x: &[f32], f: impl Fn(usize, f32) -> f32) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let whole = x.len() - x.len() % LANES;
+    for (block, chunk) in x[..whole].chunks_exact(LANES).enumerate() {
+        for lane in 0..LANES {
+            lanes[lane] += f(block * LANES + lane, chunk[lane]);
+        }
+    }
+    let mut total: f32 = lanes.iter().sum();
+    for (i, &value) in x.iter().enumerate().skip(whole) {
+        total += f(i, value);
+    }
+    total
+}
+
+/// Sum of products of two slices of one length.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let b = &b[..a.len()];
+    Arch::new().dispatch(
+        #[inline(always)]
+        || sum(a, #[inline(always)] |i, a| a * b[i]),
+    )
+}
+
+/// `to += scale · from`.
+pub(crate) fn add_scaled(to: &mut [f32], from: &[f32], scale: f32) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || to.iter_mut().zip(from).for_each(|(to, &from)| *to += scale * from),
+    );
+}
+
+/// Sum of squares in double precision, in a fixed order.
+pub(crate) fn squares(x: &[f32]) -> f64 {
+    x.chunks(4096)
+        .map(|chunk| f64::from(Arch::new().dispatch(#[inline(always)] || sum(chunk, #[inline(always)] |_, x| x * x))))
+        .sum()
+}
+
+/// Softmax of each row of `columns` elements after multiplying by `scale`, in place.
+pub(crate) fn softmax_rows(x: &mut [f32], columns: usize, scale: f32) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for row in x.chunks_exact_mut(columns) {
+                let mut lanes = [f32::NEG_INFINITY; LANES];
+                for chunk in row.chunks(LANES) {
+                    for (lane, &value) in lanes.iter_mut().zip(chunk) {
+                        *lane = if value > *lane { value } else { *lane };
+                    }
+                }
+                let highest = lanes.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                row.iter_mut().for_each(|x| *x = exp((*x - highest) * scale));
+                let inverse = 1.0 / sum(row, #[inline(always)] |_, x| x);
+                row.iter_mut().for_each(|x| *x *= inverse);
+            }
+        },
+    );
+}
+
+/// Gradient of softmax, in place of `dp`: `scale · p · (dp − Σ p · dp)` row by row.
+pub(crate) fn softmax_backward_rows(p: &[f32], dp: &mut [f32], columns: usize, scale: f32) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (p, dp) in p.chunks_exact(columns).zip(dp.chunks_exact_mut(columns)) {
+                let mean = sum(p, #[inline(always)] |i, p| p * dp[i]);
+                dp.iter_mut().zip(p).for_each(|(d, &p)| *d = scale * p * (*d - mean));
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
+    let n = row.len() as f32;
+    let mean = sum(row, #[inline(always)] |_, x| x) / n;
+    let variance = sum(row, #[inline(always)] |_, x| (x - mean) * (x - mean)) / n;
+    (mean, 1.0 / (variance + epsilon).sqrt())
+}
+
+/// Layer norm over rows as long as `gain` (Ba, Kiros and Hinton 2016; biased variance, as in torch).
+pub(crate) fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, out: &mut Vec<f32>) {
+    out.resize(x.len(), 0.0);
+    let columns = gain.len();
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (row, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(columns)) {
+                let (mean, inverse) = moments(row, epsilon);
+                for (((y, &x), &g), &b) in out.iter_mut().zip(row).zip(gain).zip(bias) {
+                    *y = (x - mean) * inverse * g + b;
+                }
+            }
+        },
+    );
+}
+
+/// Gradients of [`layer_norm`] by input, gain and bias; the statistics are computed again.
+pub(crate) fn layer_norm_backward(x: &[f32], gain: &[f32], epsilon: f32, dy: &[f32]) -> [Vec<f32>; 3] {
+    let columns = gain.len();
+    let (mut dx, mut dgain, mut dbias) = (vec![0.0; x.len()], vec![0.0; columns], vec![0.0; columns]);
+    let rows = x.chunks_exact(columns).zip(dy.chunks_exact(columns)).zip(dx.chunks_exact_mut(columns));
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((row, dy), dx) in rows {
+                let (mean, inverse) = moments(row, epsilon);
+                let n = columns as f32;
+                let along = sum(dy, #[inline(always)] |i, d| d * gain[i]) / n;
+                let across = sum(dy, #[inline(always)] |i, d| d * gain[i] * (row[i] - mean) * inverse) / n;
+                for i in 0..columns {
+                    let unit = (row[i] - mean) * inverse;
+                    dgain[i] += dy[i] * unit;
+                    dbias[i] += dy[i];
+                    dx[i] = inverse * (dy[i] * gain[i] - along - unit * across);
+                }
+            }
+        },
+    );
+    [dx, dgain, dbias]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SciPy 1.17: `scipy.stats.norm.cdf(x) * x`; torch's exact `F.gelu` agrees.
+    #[test]
+    fn gelu_equals_reference() {
+        let x = [-3.0f32, -1.0, -0.1, 0.0, 0.5, 2.0, 10.0, -40.0];
+        let y = [-0.004_049_694, -0.158_655_25, -0.046_017_22, 0.0, 0.345_731_23, 1.954_499_7, 10.0, 0.0];
+        let mut out = Vec::new();
+        gelu(&x, &mut out);
+        for (got, want) in out.iter().zip(y) {
+            assert!((got - want).abs() < 1e-6, "{got} {want}");
+        }
+    }
+
+    #[test]
+    fn exp_is_close_over_its_range() {
+        for i in -8700..=8800 {
+            let x = i as f32 / 100.0;
+            let (got, want) = (f64::from(exp(x)), f64::from(x).exp());
+            assert!((got / want - 1.0).abs() < 5e-7, "{x}: {got} {want}");
+        }
+    }
+
+    #[test]
+    fn softmax_rows_sum_to_one_even_for_large_inputs() {
+        let mut x: Vec<f32> = (0..37).map(|i| 1e4 + i as f32).collect();
+        softmax_rows(&mut x, 37, 0.5);
+        assert!((x.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    }
+}

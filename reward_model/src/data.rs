@@ -1,0 +1,170 @@
+//! From a conversation to token ids: how it is written as text, and what is left out when it is too long.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use tokenizers::Tokenizer;
+
+use crate::error::ModelError;
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `user`, `assistant` or `system`; anything else is written as it stands.
+    pub role: String,
+    /// What was said.
+    pub content: String,
+}
+
+/// A response to score, in its conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Example {
+    /// The conversation before the response, oldest turn first.
+    pub prompt: Vec<Message>,
+    /// The response itself.
+    pub response: String,
+}
+
+/// A judgement: one response was preferred over another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pair {
+    /// The caller's name for it; only ever handed back in messages.
+    pub id: String,
+    /// The conversation before the responses, oldest turn first.
+    pub prompt: Vec<Message>,
+    /// The preferred response.
+    pub chosen: String,
+    /// The other one.
+    pub rejected: String,
+    /// By how much the chosen reward should lead, in units of reward; 0 for the plain loss.
+    pub margin: f32,
+    /// Weight in the loss, usually 1.
+    pub weight: f32,
+}
+
+impl Pair {
+    /// The two texts, chosen first.
+    pub(crate) fn texts(&self) -> [String; 2] {
+        [render(&self.prompt, &self.chosen), render(&self.prompt, &self.rejected)]
+    }
+}
+
+/// The text that the model reads: `Human: …`, blank line, `Assistant: …`, and so on, the response last.
+pub fn render(prompt: &[Message], response: &str) -> String {
+    let mut text = String::new();
+    for message in prompt {
+        let speaker = match message.role.as_str() {
+            "user" => "Human",
+            "assistant" => "Assistant",
+            "system" => "System",
+            other => other,
+        };
+        text.push_str(speaker);
+        text.push_str(": ");
+        text.push_str(&message.content);
+        text.push_str("\n\n");
+    }
+    text.push_str("Assistant: ");
+    text.push_str(response);
+    text
+}
+
+/// How many texts were too long, and what that cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Texts looked at.
+    pub texts: usize,
+    /// Those of which the beginning was left out.
+    pub cut_texts: usize,
+    /// Tokens read, the special ones included.
+    pub tokens: usize,
+    /// Tokens left out.
+    pub cut_tokens: usize,
+}
+
+impl Cut {
+    pub(crate) fn add(&mut self, tokens: usize, cut_tokens: usize) {
+        self.texts += 1;
+        self.cut_texts += usize::from(cut_tokens > 0);
+        self.tokens += tokens;
+        self.cut_tokens += cut_tokens;
+    }
+}
+
+/// A text as the model takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// Token ids with the two special ones around them, at most `max_tokens`.
+    pub ids: Vec<u32>,
+    /// Tokens left out at the beginning.
+    pub cut_tokens: usize,
+}
+
+/// A tokenizer that keeps the end of what is too long.
+#[derive(Clone)]
+pub struct Encoder {
+    tokenizer: Tokenizer,
+    first: u32,
+    last: u32,
+    max_tokens: usize,
+}
+
+impl Encoder {
+    /// Reads `tokenizer.json` in `folder`. `max_tokens` counts the two special tokens.
+    ///
+    /// # Errors
+    /// When the file is missing or has no `[CLS]` and `[SEP]`.
+    pub fn load(folder: &Path, max_tokens: usize) -> Result<Self, ModelError> {
+        let path = folder.join("tokenizer.json");
+        let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
+        let mut tokenizer: Tokenizer = text.parse().map_err(|error| ModelError::content(&path, error))?;
+        // Published tokenizers carry their trainer's truncation and padding; ours are decided here.
+        tokenizer.with_truncation(None).map_err(|error| ModelError::content(&path, error))?;
+        tokenizer.with_padding(None);
+        let special = |token: &str| {
+            tokenizer.token_to_id(token).ok_or_else(|| ModelError::content(&path, format!("no {token} token")))
+        };
+        let (first, last) = (special("[CLS]")?, special("[SEP]")?);
+        Ok(Self { tokenizer, first, last, max_tokens: max_tokens.max(3) })
+    }
+
+    /// Longest text in tokens, the two special ones included.
+    pub fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+
+    /// Largest token id plus one.
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.tokenizer.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1)
+    }
+
+    /// The tokenizer as `tokenizer.json` holds it, without truncation and padding.
+    pub(crate) fn to_json(&self) -> Result<String, ModelError> {
+        self.tokenizer.to_string(false).map_err(|error| ModelError::Tokenizer(error.to_string()))
+    }
+
+    /// Token ids of a rendered text. The response stands last, so keeping the end keeps it whole if it fits, then as
+    /// much of the latest conversation as fits; of a response that is itself too long the end remains.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
+        let encoding = self
+            .tokenizer
+            .encode_fast(text, false)
+            .map_err(|error| ModelError::Tokenizer(error.to_string()))?;
+        let all = encoding.get_ids();
+        let cut_tokens = (all.len() + 2).saturating_sub(self.max_tokens);
+        let mut ids = Vec::with_capacity(all.len() - cut_tokens + 2);
+        ids.push(self.first);
+        ids.extend_from_slice(&all[cut_tokens..]);
+        ids.push(self.last);
+        Ok(Encoded { ids, cut_tokens })
+    }
+
+    /// [`Encoder::encode`] for many texts, on all cores.
+    pub(crate) fn encode_all<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Encoded>, ModelError> {
+        texts.par_iter().map(|text| self.encode(text.as_ref())).collect()
+    }
+}
