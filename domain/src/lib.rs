@@ -4,11 +4,17 @@
 //! whoever creates the thing, times are [`Millis`].
 
 pub mod comparison;
+pub mod formats;
+pub mod identity;
+pub mod import;
+pub mod job;
 pub mod judgement;
 pub mod permission;
 pub mod project;
 pub mod prompt;
 pub mod run;
+pub mod score;
+pub mod stats;
 pub mod user;
 
 /// Milliseconds since the Unix epoch, UTC.

@@ -7,6 +7,7 @@
 pub mod api_token;
 pub mod entity;
 pub mod invite;
+pub mod job;
 pub mod project;
 pub mod session;
 mod test_db;
