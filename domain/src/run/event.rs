@@ -1,0 +1,61 @@
+//! What a run tells while it works, as stored and as sent to the page.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Cut, State};
+use crate::stats::Proportion;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// The run changed state; `error` says why it failed.
+    State { state: State, error: Option<String> },
+    /// Something of interest to the person who waits, as a sentence.
+    Note { text: String },
+    /// Training begins, or goes on after `step`.
+    Started {
+        step: u64,
+        steps: u64,
+        train: u64,
+        held_out: u64,
+        cut: Cut,
+    },
+    /// Texts embedded by the frozen model, out of so many.
+    Embedding { done: u64, of: u64 },
+    /// A stretch of steps: one point of the curve for every so many.
+    Steps {
+        points: Vec<LossPoint>,
+        pairs_per_second: f64,
+        seconds_left: Option<f64>,
+    },
+    /// The held-out pairs were scored.
+    Evaluated(Evaluation),
+    /// Up to here, nothing is lost when the process dies.
+    Checkpointed { step: u64 },
+    /// The project's responses are being scored.
+    Scoring { done: u64, of: u64 },
+}
+
+/// Mean training loss over the steps since the point before.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LossPoint {
+    pub step: u64,
+    pub loss: f64,
+}
+
+/// How the model does on the held-out pairs after `step`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    pub step: u64,
+    pub loss: f64,
+    pub correct: Proportion,
+}
+
+/// A stored event with its place in the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeqEvent {
+    /// Counts from 1 within the run.
+    pub seq: i64,
+    pub event: RunEvent,
+}
