@@ -1,0 +1,88 @@
+//! What a person looks for: a button, a link, a field by its label, some text.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use thirtyfour::{By, WebElement, extensions::query::ElementQueryable};
+
+use crate::Browser;
+
+const PATIENCE: Duration = Duration::from_secs(15);
+const INTERVAL: Duration = Duration::from_millis(60);
+
+impl Browser {
+    /// The first visible match, as soon as there is one.
+    async fn wait_for(&self, by: By, what: &str) -> Result<WebElement> {
+        let found = self
+            .query(by)
+            .wait(PATIENCE, INTERVAL)
+            .and_displayed()
+            .first()
+            .await;
+        if found.is_err() {
+            let text = self.text().await.unwrap_or_default();
+            let path = self.path().await.unwrap_or_default();
+            return found.with_context(|| format!("no {what} on {path}, which reads:\n{text}"));
+        }
+        Ok(found?)
+    }
+
+    /// A button by (part of) its name.
+    pub async fn button(&self, name: &str) -> Result<WebElement> {
+        let name = quoted(name);
+        let by = By::XPath(format!(
+            "//button[contains(normalize-space(.), {name}) or @aria-label={name}] | //input[@type='submit' and @value={name}] | //summary[contains(normalize-space(.), {name})]"
+        ));
+        self.wait_for(by, &format!("button {name}")).await
+    }
+
+    /// A link by (part of) its name.
+    pub async fn link(&self, name: &str) -> Result<WebElement> {
+        let name = quoted(name);
+        self.wait_for(
+            By::XPath(format!("//a[contains(normalize-space(.), {name})]")),
+            &format!("link {name}"),
+        )
+        .await
+    }
+
+    /// A form field by (part of) its label.
+    pub async fn field(&self, label: &str) -> Result<WebElement> {
+        let label = quoted(label);
+        let by = By::XPath(format!(
+            "//*[@id=//label[contains(normalize-space(.), {label})]/@for] | //label[contains(normalize-space(.), {label})]//*[self::input or self::textarea or self::select] | //*[@aria-label={label}]"
+        ));
+        self.wait_for(by, &format!("field {label}")).await
+    }
+
+    /// Something by CSS selector, where a person sees a thing without a name.
+    pub async fn element(&self, css: &str) -> Result<WebElement> {
+        self.wait_for(By::Css(css), css).await
+    }
+
+    /// Whether something matches at this moment.
+    pub async fn has(&self, css: &str) -> Result<bool> {
+        Ok(!self.find_all(By::Css(css)).await?.is_empty())
+    }
+
+    /// Everything that can be read on the page.
+    pub async fn text(&self) -> Result<String> {
+        Ok(self.find(By::Tag("body")).await?.text().await?)
+    }
+
+    /// Waits until some text stands on the page.
+    pub async fn reads(&self, text: &str) -> Result<()> {
+        let quoted = quoted(text);
+        let by = By::XPath(format!("//body//*[contains(normalize-space(.), {quoted})]"));
+        self.wait_for(by, &format!("text {quoted}")).await.map(drop)
+    }
+}
+
+/// An XPath string literal; no text of ours has both kinds of quotes.
+fn quoted(text: &str) -> String {
+    if text.contains('\'') {
+        format!("\"{text}\"")
+    } else {
+        format!("'{text}'")
+    }
+}
