@@ -1,1 +1,35 @@
+//! Train, save and ask a reward model.
+//!
+//! A [`Pair`] says that one response was preferred over another in a conversation. [`train`] turns pairs into a model
+//! folder that Python opens too, emitting [`Event`]s on the way and obeying a stop flag; called again with the same run
+//! folder, it goes on from the last checkpoint. A [`Scorer`] gives rewards with such a folder.
+//!
+//! Everything here is synchronous and computes on the CPU. Numbers do not depend on the number of cores: work is cut
+//! into the same parts everywhere and added up in the same order.
 
+#![warn(missing_docs)]
+
+mod backbone;
+mod checkpoint;
+mod classifier;
+pub mod config;
+pub mod data;
+mod embed;
+mod error;
+pub mod evaluate;
+mod head;
+mod infer;
+mod lanes;
+pub mod loss;
+mod optimizer;
+mod random;
+mod save;
+mod train;
+
+pub use config::{ConfigError, Method, TrainConfig};
+pub use data::{Cut, Encoded, Encoder, Example, Message, Pair, render};
+pub use error::{ModelError, TrainError};
+pub use evaluate::{Metrics, ScoredPair, Share, evaluate};
+pub use infer::{Scored, Scorer};
+pub use save::{About, check_base_model};
+pub use train::{Event, TrainOutcome, TrainRequest, train};

@@ -1,0 +1,144 @@
+//! Named tensors: read from a model folder, held as trainable variables, written back.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{Device, Tensor, Var};
+use safetensors::{Dtype, View};
+
+use super::Floats;
+use crate::error::ModelError;
+use crate::random::Random;
+
+/// The tensors of one `.safetensors` file, handed out by name.
+pub(crate) struct Source {
+    tensors: HashMap<String, Tensor>,
+    path: std::path::PathBuf,
+    random: Random,
+}
+
+impl Source {
+    /// Reads the whole file. `seed` decides what [`Source::or_random`] makes.
+    pub fn open(path: &Path, seed: u64) -> Result<Self, ModelError> {
+        std::fs::metadata(path).map_err(ModelError::file(path))?;
+        let tensors = candle_core::safetensors::load(path, &Device::Cpu)
+            .map_err(|error| ModelError::content(path, error))?;
+        Ok(Self { tensors, path: path.to_owned(), random: Random::new(seed, 1) })
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// Takes a tensor out, as contiguous f32 of the shape that is expected.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+        let missing = || ModelError::content(&self.path, format!("no tensor {name}"));
+        let tensor = self.tensors.remove(name).ok_or_else(missing)?;
+        if tensor.dims() != shape {
+            let message = format!("{name} has shape {:?}, {shape:?} was expected", tensor.dims());
+            return Err(ModelError::content(&self.path, message));
+        }
+        Ok(tensor.to_dtype(candle_core::DType::F32)?.contiguous()?)
+    }
+
+    /// Takes a tensor out, or makes one from N(0, 0.02²), as transformers initialises BERT.
+    pub fn or_random(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+        if self.has(name) {
+            return self.take(name, shape);
+        }
+        let data: Vec<f32> = (0..shape.iter().product()).map(|_| self.random.normal(0.02) as f32).collect();
+        Ok(Tensor::from_vec(data, shape, &Device::Cpu)?)
+    }
+
+    /// Takes a tensor out, or makes one of zeros.
+    pub fn or_zeros(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+        if self.has(name) {
+            return self.take(name, shape);
+        }
+        Ok(Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu)?)
+    }
+}
+
+/// Trainable variables in a fixed order, named as in the model's file.
+#[derive(Default)]
+pub(crate) struct Weights {
+    pub names: Vec<String>,
+    pub vars: Vec<Var>,
+}
+
+impl Weights {
+    /// Makes a variable of `tensor` and hands back the tensor that a module computes with.
+    pub fn register(&mut self, name: &str, tensor: Tensor) -> Result<Tensor, ModelError> {
+        let var = Var::from_tensor(&tensor)?;
+        let tensor = var.as_tensor().clone();
+        self.names.push(name.to_owned());
+        self.vars.push(var);
+        Ok(tensor)
+    }
+
+    /// Number of elements of each variable.
+    pub fn sizes(&self) -> Vec<usize> {
+        self.vars.iter().map(|var| var.elem_count()).collect()
+    }
+
+    /// Writes the variables as one `.safetensors` file.
+    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
+        let views = (self.names.iter().zip(&self.vars))
+            .map(|(name, var)| {
+                Ok((name.as_str(), FloatView { shape: var.dims().to_vec(), data: Floats::of(var.as_tensor())? }))
+            })
+            .collect::<Result<Vec<_>, ModelError>>()?;
+        save_views(views, path)
+    }
+
+    /// Puts back what [`Weights::save`] wrote.
+    pub fn restore(&self, path: &Path) -> Result<(), ModelError> {
+        let mut source = Source::open(path, 0)?;
+        for (name, var) in self.names.iter().zip(&self.vars) {
+            var.set(&source.take(name, var.dims())?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes slices under names, as flat tensors.
+pub(crate) fn save_slices(names: &[String], slices: &[Vec<f32>], path: &Path) -> Result<(), ModelError> {
+    let views = names.iter().zip(slices).map(|(name, data)| {
+        (name.as_str(), FloatView { shape: vec![data.len()], data: data.as_slice() })
+    });
+    save_views(views.collect(), path)
+}
+
+fn save_views<D: std::ops::Deref<Target = [f32]>>(
+    views: Vec<(&str, FloatView<D>)>,
+    path: &Path,
+) -> Result<(), ModelError> {
+    let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize_to_file(views, Some(about), path).map_err(|error| ModelError::content(path, error))
+}
+
+/// Turns one tensor at a time into bytes, so that saving needs no second copy of the model.
+struct FloatView<D> {
+    shape: Vec<usize>,
+    data: D,
+}
+
+impl<D: std::ops::Deref<Target = [f32]>> View for FloatView<D> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.data.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        self.data.len() * 4
+    }
+}

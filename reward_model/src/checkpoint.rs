@@ -1,0 +1,133 @@
+//! A run's state on disk. A checkpoint is a folder that appears whole: written beside its place, synced, renamed.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::Weights;
+use crate::error::ModelError;
+use crate::evaluate::Metrics;
+use crate::optimizer::AdamW;
+
+/// What a checkpoint holds beside weights and moments. The order of the pairs and the learning rate follow from
+/// the step and the configuration.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Hash of configuration, pairs and base model: see `train::fingerprint`.
+    pub fingerprint: String,
+    /// Optimizer steps done.
+    pub step: u64,
+    /// Seconds of work so far, over all processes that shared the run.
+    pub seconds: f64,
+    /// Step of the last evaluation, and what it found.
+    pub evaluated: Option<(u64, Option<Metrics>)>,
+}
+
+/// Fills a folder through `fill` and puts it at `place`, replacing what was there: after a crash there is the old
+/// one, the new one, or none that could be mistaken for whole.
+pub(crate) fn write_folder(
+    place: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
+    let parent = place.parent().unwrap_or(Path::new("."));
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    let (new, old) = (parent.join(format!(".new-{name}")), parent.join(format!(".old-{name}")));
+    for folder in [&new, &old] {
+        if folder.exists() {
+            std::fs::remove_dir_all(folder).map_err(ModelError::file(folder))?;
+        }
+    }
+    std::fs::create_dir_all(&new).map_err(ModelError::file(&new))?;
+    fill(&new)?;
+    sync(&new)?;
+    if place.exists() {
+        std::fs::rename(place, &old).map_err(ModelError::file(place))?;
+    }
+    std::fs::rename(&new, place).map_err(ModelError::file(place))?;
+    File::open(parent).and_then(|folder| folder.sync_all()).map_err(ModelError::file(parent))?;
+    if old.exists() {
+        std::fs::remove_dir_all(&old).map_err(ModelError::file(&old))?;
+    }
+    Ok(())
+}
+
+fn sync(folder: &Path) -> Result<(), ModelError> {
+    for entry in std::fs::read_dir(folder).map_err(ModelError::file(folder))? {
+        let path = entry.map_err(ModelError::file(folder))?.path();
+        if path.is_dir() {
+            sync(&path)?;
+        } else {
+            File::open(&path).and_then(|file| file.sync_all()).map_err(ModelError::file(&path))?;
+        }
+    }
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(ModelError::file(folder))
+}
+
+/// The checkpoints of one run, in a folder of their own; only the newest is kept.
+pub(crate) struct Checkpoints {
+    folder: PathBuf,
+}
+
+impl Checkpoints {
+    pub fn new(run_dir: &Path) -> Self {
+        Self { folder: run_dir.join("checkpoints") }
+    }
+
+    fn path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step:08}"))
+    }
+
+    /// The newest whole checkpoint's state.
+    pub fn last(&self) -> Result<Option<State>, ModelError> {
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(ModelError::file(&self.folder)(error)),
+        };
+        let steps = entries.filter_map(|entry| {
+            entry.ok()?.file_name().to_str()?.strip_prefix("step-")?.parse::<u64>().ok()
+        });
+        let Some(step) = steps.max() else { return Ok(None) };
+        let path = self.path(step).join("state.json");
+        let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
+        serde_json::from_str(&text).map(Some).map_err(|error| ModelError::content(&path, error))
+    }
+
+    /// Writes a checkpoint and removes older ones.
+    pub fn write(&self, state: &State, weights: &Weights, optimizer: &AdamW) -> Result<(), ModelError> {
+        std::fs::create_dir_all(&self.folder).map_err(ModelError::file(&self.folder))?;
+        let place = self.path(state.step);
+        write_folder(&place, |folder| {
+            weights.save(&folder.join("weights.safetensors"))?;
+            optimizer.save(&weights.names, folder)?;
+            let path = folder.join("state.json");
+            let json = serde_json::to_string_pretty(state).map_err(|error| ModelError::content(&path, error))?;
+            std::fs::write(&path, json).map_err(ModelError::file(&path))
+        })?;
+        for entry in std::fs::read_dir(&self.folder).map_err(ModelError::file(&self.folder))?.flatten() {
+            let path = entry.path();
+            if path != place {
+                std::fs::remove_dir_all(&path).map_err(ModelError::file(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts weights and moments back as they were when `state` was written.
+    pub fn restore(&self, state: &State, weights: &Weights, optimizer: &mut AdamW) -> Result<(), ModelError> {
+        let folder = self.path(state.step);
+        weights.restore(&folder.join("weights.safetensors"))?;
+        optimizer.restore(&weights.names, &folder)
+    }
+
+    /// Removes them all, once the model itself is saved.
+    pub fn clear(&self) -> Result<(), ModelError> {
+        match std::fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(ModelError::file(&self.folder)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! A reward head on pooled embeddings, as a sentence-transformers folder describes it: Pooling, then Dense.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::{Batch, Bert, Floats, Reads, add_scaled, dot};
+use crate::error::ModelError;
+
+/// How token embeddings become one vector: the parts that are on, in this order, one after the other. The names are
+/// those of sentence-transformers' `1_Pooling/config.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pooling {
+    /// Hidden size of the encoder.
+    pub word_embedding_dimension: usize,
+    /// The first token's embedding.
+    #[serde(default)]
+    pub pooling_mode_cls_token: bool,
+    /// The largest value of each dimension.
+    #[serde(default)]
+    pub pooling_mode_max_tokens: bool,
+    /// The mean over tokens.
+    #[serde(default)]
+    pub pooling_mode_mean_tokens: bool,
+    /// Not supported; read so that it can be refused.
+    #[serde(default)]
+    pub pooling_mode_mean_sqrt_len_tokens: bool,
+    /// Not supported; read so that it can be refused.
+    #[serde(default)]
+    pub pooling_mode_weightedmean_tokens: bool,
+    /// Not supported; read so that it can be refused.
+    #[serde(default)]
+    pub pooling_mode_lasttoken: bool,
+}
+
+impl Pooling {
+    /// The mean over tokens, which the base model was trained for.
+    pub fn mean(hidden: usize) -> Self {
+        Self {
+            word_embedding_dimension: hidden,
+            pooling_mode_cls_token: false,
+            pooling_mode_max_tokens: false,
+            pooling_mode_mean_tokens: true,
+            pooling_mode_mean_sqrt_len_tokens: false,
+            pooling_mode_weightedmean_tokens: false,
+            pooling_mode_lasttoken: false,
+        }
+    }
+
+    /// Whether every mode that is on is one that we compute.
+    pub fn supported(&self) -> bool {
+        let other = self.pooling_mode_mean_sqrt_len_tokens
+            || self.pooling_mode_weightedmean_tokens
+            || self.pooling_mode_lasttoken;
+        !other && self.width() > 0
+    }
+
+    /// Length of a pooled vector.
+    pub fn width(&self) -> usize {
+        let on = [self.pooling_mode_cls_token, self.pooling_mode_max_tokens, self.pooling_mode_mean_tokens];
+        on.iter().filter(|on| **on).count() * self.word_embedding_dimension
+    }
+
+    /// One vector for each text of a batch, by a frozen encoder.
+    pub fn embed(&self, bert: &Bert, batch: &Batch) -> Result<Vec<Vec<f32>>, ModelError> {
+        let h = self.word_embedding_dimension;
+        let states = bert.forward(batch, &bert.look_up(batch)?, Reads::All)?;
+        let states = Floats::of(&states)?;
+        let pool = |rows: &[f32]| {
+            let mut pooled = Vec::with_capacity(self.width());
+            if self.pooling_mode_cls_token {
+                pooled.extend_from_slice(&rows[..h]);
+            }
+            if self.pooling_mode_max_tokens {
+                let mut highest = rows[..h].to_vec();
+                for row in rows.chunks_exact(h) {
+                    highest.iter_mut().zip(row).for_each(|(to, &x)| *to = to.max(x));
+                }
+                pooled.extend(highest);
+            }
+            if self.pooling_mode_mean_tokens {
+                let mut mean = vec![0.0; h];
+                rows.chunks_exact(h).for_each(|row| add_scaled(&mut mean, row, 1.0));
+                let n = (rows.len() / h) as f32;
+                pooled.extend(mean.into_iter().map(|x| x / n));
+            }
+            pooled
+        };
+        Ok(batch.offsets().windows(2).map(|w| pool(&states[w[0] * h..w[1] * h])).collect())
+    }
+}
+
+/// One Dense module: weight \[outer, inner\], bias \[outer\], then tanh or nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct DenseLayer {
+    pub inner: usize,
+    pub weight: Vec<f32>,
+    pub bias: Vec<f32>,
+    pub tanh: bool,
+}
+
+impl DenseLayer {
+    /// `activation(weight · x + bias)`.
+    pub fn forward(&self, x: &[f32]) -> Vec<f32> {
+        let rows = self.weight.chunks_exact(self.inner).zip(&self.bias);
+        rows.map(|(row, bias)| {
+            let y = dot(row, x) + bias;
+            if self.tanh { y.tanh() } else { y }
+        })
+        .collect()
+    }
+}

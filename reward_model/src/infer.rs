@@ -1,0 +1,204 @@
+//! Rewards from a model folder.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::backbone::{Batch, Bert, BertConfig, Source, Weights};
+use crate::classifier::Classifier;
+use crate::config::Method;
+use crate::data::{Encoder, Example, render};
+use crate::embed::BATCH_TOKENS;
+use crate::error::ModelError;
+use crate::head::{DenseLayer, Pooling};
+use crate::lanes::{Lanes, groups};
+use crate::save::{About, kind};
+
+/// A response's reward.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// The raw reward, unbounded; only differences mean something.
+    pub reward: f32,
+    /// Tokens read, the two special ones included.
+    pub tokens: usize,
+    /// Tokens left out at the beginning because the text was too long.
+    pub cut_tokens: usize,
+}
+
+enum Model {
+    Classifier(Classifier),
+    Head { bert: Bert, pooling: Pooling, layers: Vec<DenseLayer> },
+}
+
+/// A loaded model. It can be owned by a thread or shared between threads.
+pub struct Scorer {
+    model: Model,
+    encoder: Encoder,
+    lanes: Lanes,
+    about: Option<About>,
+}
+
+impl std::fmt::Debug for Scorer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scorer").field("about", &self.about).finish_non_exhaustive()
+    }
+}
+
+impl Scorer {
+    /// Loads a folder that [`crate::train`] saved, a transformers folder of a BERT classifier with one label, or a
+    /// sentence-transformers folder that ends in a Dense module with one output.
+    ///
+    /// # Errors
+    /// What is missing, broken or unsupported in it.
+    pub fn load(folder: &Path) -> Result<Self, ModelError> {
+        let config = BertConfig::load(folder)?;
+        let mut source = Source::open(&folder.join("model.safetensors"), 0)?;
+        let mut weights = Weights::default();
+        let (model, limit) = match kind(folder) {
+            Method::Full => {
+                if !source.has("classifier.weight") || !source.has(Classifier::BIAS) {
+                    return Err(ModelError::content(folder, "the model has no classifier: it gives no reward"));
+                }
+                let classifier = Classifier::load(&config, &mut source, &mut weights)?.frozen();
+                let settings = read_json(&folder.join("tokenizer_config.json")).unwrap_or_default();
+                (Model::Classifier(classifier), settings["model_max_length"].as_f64())
+            }
+            Method::Head => {
+                let bert = Bert::load(&config, &mut source, &mut weights)?.frozen();
+                let (pooling, layers) = modules(folder)?;
+                let settings = read_json(&folder.join("sentence_bert_config.json")).unwrap_or_default();
+                (Model::Head { bert, pooling, layers }, settings["max_seq_length"].as_f64())
+            }
+        };
+        // Some tokenizers say 1e30 where they mean no limit.
+        let limit = limit.map_or(usize::MAX, |limit| limit as usize).min(config.max_position_embeddings);
+        let encoder = Encoder::load(folder, limit)?;
+        if encoder.vocabulary() > config.vocab_size {
+            return Err(ModelError::content(folder, "the tokenizer has more tokens than the model"));
+        }
+        Ok(Self { model, encoder, lanes: Lanes::new(None)?, about: About::load(folder)? })
+    }
+
+    /// How the model was made, if Touchstone made it.
+    pub fn about(&self) -> Option<&About> {
+        self.about.as_ref()
+    }
+
+    /// Longest text in tokens, the two special ones included.
+    pub fn max_tokens(&self) -> usize {
+        self.encoder.max_tokens()
+    }
+
+    /// Rewards of responses, in their order. `on_progress` gets how many are done, and of how many.
+    ///
+    /// # Errors
+    /// When the tokenizer or a tensor operation fails.
+    pub fn score(
+        &self,
+        examples: &[Example],
+        on_progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Scored>, ModelError> {
+        let texts: Vec<String> = examples.iter().map(|e| render(&e.prompt, &e.response)).collect();
+        self.score_texts(&texts, on_progress)
+    }
+
+    /// Rewards of texts that are already written as the model reads them: see [`render`].
+    ///
+    /// # Errors
+    /// When the tokenizer or a tensor operation fails.
+    pub fn score_texts(
+        &self,
+        texts: &[String],
+        on_progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Scored>, ModelError> {
+        let encoded = self.lanes.install(|| self.encoder.encode_all(texts))?;
+        let mut order: Vec<usize> = (0..encoded.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(encoded[i].ids.len()));
+        let jobs = groups(order.into_iter().map(|i| (i, encoded[i].ids.len())), BATCH_TOKENS);
+        let mut scored: Vec<Scored> = encoded
+            .iter()
+            .map(|text| Scored { reward: 0.0, tokens: text.ids.len(), cut_tokens: text.cut_tokens })
+            .collect();
+        let mut done = 0;
+        let work = |job: usize| self.rewards(&Batch::new(jobs[job].iter().map(|&i| encoded[i].ids.as_slice())));
+        self.lanes.run(jobs.len(), work, |job, rewards| {
+            jobs[job].iter().zip(rewards).for_each(|(&i, reward)| scored[i].reward = reward);
+            done += jobs[job].len();
+            on_progress(done, texts.len());
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(scored)
+    }
+
+    fn rewards(&self, batch: &Batch) -> Result<Vec<f32>, ModelError> {
+        match &self.model {
+            Model::Classifier(classifier) => classifier.rewards(batch),
+            Model::Head { bert, pooling, layers } => {
+                let vectors = pooling.embed(bert, batch)?;
+                Ok(vectors
+                    .into_iter()
+                    .map(|vector| layers.iter().fold(vector, |x, layer| layer.forward(&x))[0])
+                    .collect())
+            }
+        }
+    }
+}
+
+fn read_json(path: &Path) -> Result<Value, ModelError> {
+    let text = std::fs::read_to_string(path).map_err(ModelError::file(path))?;
+    serde_json::from_str(&text).map_err(|error| ModelError::content(path, error))
+}
+
+/// Pooling and Dense modules as `modules.json` lists them after the Transformer.
+fn modules(folder: &Path) -> Result<(Pooling, Vec<DenseLayer>), ModelError> {
+    let path = folder.join("modules.json");
+    let list = read_json(&path)?;
+    let (mut pooling, mut layers) = (None::<Pooling>, Vec::<DenseLayer>::new());
+    for module in list.as_array().into_iter().flatten().skip(1) {
+        let place = folder.join(module["path"].as_str().unwrap_or_default());
+        let kind = module["type"].as_str().unwrap_or_default();
+        let file = place.join("config.json");
+        match kind.rsplit('.').next().unwrap_or_default() {
+            "Pooling" if pooling.is_none() => {
+                let read: Pooling =
+                    serde_json::from_value(read_json(&file)?).map_err(|error| ModelError::content(&file, error))?;
+                if !read.supported() {
+                    return Err(ModelError::content(&file, "only pooling by first token, maximum and mean is supported"));
+                }
+                pooling = Some(read);
+            }
+            "Dense" => {
+                let config = read_json(&file)?;
+                let size = |field: &str| {
+                    let missing = || ModelError::content(&file, format!("no {field}"));
+                    config[field].as_u64().map(|size| size as usize).ok_or_else(missing)
+                };
+                let (inner, outer) = (size("in_features")?, size("out_features")?);
+                let tanh = match config["activation_function"].as_str() {
+                    Some("torch.nn.modules.linear.Identity") => false,
+                    Some("torch.nn.modules.activation.Tanh") | None => true,
+                    Some(other) => return Err(ModelError::content(&file, format!("{other} is not supported"))),
+                };
+                let mut source = Source::open(&place.join("model.safetensors"), 0)?;
+                let weight = source.take("linear.weight", &[outer, inner])?.flatten_all()?.to_vec1()?;
+                let bias = source.or_zeros("linear.bias", &[outer])?.to_vec1()?;
+                layers.push(DenseLayer { inner, weight, bias, tanh });
+            }
+            _ => return Err(ModelError::content(&path, format!("module {kind} is not supported"))),
+        }
+    }
+    let pooling = pooling.ok_or_else(|| ModelError::content(&path, "no Pooling module"))?;
+    let mut width = pooling.width();
+    for layer in &layers {
+        if layer.inner != width {
+            return Err(ModelError::content(&path, "the sizes of the modules do not match"));
+        }
+        width = layer.bias.len();
+    }
+    if width != 1 || layers.is_empty() {
+        return Err(ModelError::content(&path, "the last module must be a Dense with one output"));
+    }
+    Ok((pooling, layers))
+}

@@ -1,0 +1,169 @@
+//! Model folders that Python opens: transformers' for a full model, sentence-transformers' for a head. Each also has
+//! `touchstone.json`, which says how it was made.
+
+use std::path::Path;
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::backbone::{BertConfig, Weights};
+use crate::config::{Method, TrainConfig};
+use crate::data::{Cut, Encoder};
+use crate::error::ModelError;
+use crate::evaluate::Metrics;
+use crate::head::Pooling;
+
+/// `touchstone.json`: how a model was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// The settings it was trained with.
+    pub config: TrainConfig,
+    /// Version of the crate that trained it.
+    pub code_version: String,
+    /// Hash of settings, pairs and base model, in hexadecimal.
+    pub fingerprint: String,
+    /// SHA-256 of the training pairs, in hexadecimal.
+    pub data_hash: String,
+    /// Pairs trained on.
+    pub train_pairs: usize,
+    /// What of their texts was left out.
+    pub train_cut: Cut,
+    /// On the held-out pairs, if there were any.
+    pub metrics: Option<Metrics>,
+    /// Seconds of work, from the first text to the saved model.
+    pub seconds: f64,
+}
+
+impl About {
+    /// Reads `touchstone.json` of a model folder; nothing when it has none.
+    ///
+    /// # Errors
+    /// When the file is there but cannot be read.
+    pub fn load(folder: &Path) -> Result<Option<Self>, ModelError> {
+        let path = folder.join("touchstone.json");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|error| ModelError::content(&path, error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(ModelError::file(&path)(error)),
+        }
+    }
+}
+
+/// Checks that a folder holds a base model that can be trained: its configuration, tokenizer and weights are there and
+/// are a BERT's. Does not read the weights.
+///
+/// # Errors
+/// What is missing or unsupported.
+pub fn check_base_model(folder: &Path) -> Result<(), ModelError> {
+    let config = BertConfig::load(folder)?;
+    let encoder = Encoder::load(folder, config.max_position_embeddings)?;
+    if encoder.vocabulary() > config.vocab_size {
+        let message = format!("{} tokens, but config.json has {}", encoder.vocabulary(), config.vocab_size);
+        return Err(ModelError::content(&folder.join("tokenizer.json"), message));
+    }
+    let weights = folder.join("model.safetensors");
+    std::fs::metadata(&weights).map_err(ModelError::file(&weights))?;
+    Ok(())
+}
+
+/// What both kinds of folder are made from.
+pub(crate) struct Parts<'a> {
+    pub base_model: &'a Path,
+    pub encoder: &'a Encoder,
+    pub about: &'a About,
+}
+
+fn write(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), ModelError> {
+    let path = folder.join(name);
+    let text = serde_json::to_string_pretty(value).map_err(|error| ModelError::content(&path, error))?;
+    std::fs::write(&path, text).map_err(ModelError::file(&path))
+}
+
+impl Parts<'_> {
+    fn base_config(&self) -> Result<serde_json::Map<String, Value>, ModelError> {
+        let path = self.base_model.join("config.json");
+        let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
+        serde_json::from_str(&text).map_err(|error| ModelError::content(&path, error))
+    }
+
+    fn tokenizer(&self, folder: &Path) -> Result<(), ModelError> {
+        let path = folder.join("tokenizer.json");
+        std::fs::write(&path, self.encoder.to_json()?).map_err(ModelError::file(&path))?;
+        let special = json!({
+            "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]",
+        });
+        write(folder, "special_tokens_map.json", &special)?;
+        // The generic class takes tokenizer.json as it stands; BertTokenizer would build its own from a vocabulary.
+        let mut config = json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": self.encoder.max_tokens(),
+            "truncation_side": "left",
+            "padding_side": "right",
+            "clean_up_tokenization_spaces": false,
+            "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        });
+        if let (Value::Object(config), Value::Object(special)) = (&mut config, special) {
+            config.extend(special);
+        }
+        write(folder, "tokenizer_config.json", &config)
+    }
+
+    /// transformers' folder of a `BertForSequenceClassification` with one label.
+    pub fn save_classifier(&self, folder: &Path, weights: &Weights) -> Result<(), ModelError> {
+        let mut config = self.base_config()?;
+        config.insert("architectures".into(), json!(["BertForSequenceClassification"]));
+        config.insert("id2label".into(), json!({"0": "LABEL_0"}));
+        config.insert("label2id".into(), json!({"LABEL_0": 0}));
+        config.insert("num_labels".into(), json!(1));
+        config.insert("problem_type".into(), json!("regression"));
+        config.insert("torch_dtype".into(), json!("float32"));
+        write(folder, "config.json", &config)?;
+        self.tokenizer(folder)?;
+        weights.save(&folder.join("model.safetensors"))?;
+        write(folder, "touchstone.json", self.about)
+    }
+
+    /// sentence-transformers' folder: Transformer (the base model as it was), Pooling, Dense with one output.
+    pub fn save_head(
+        &self,
+        folder: &Path,
+        pooling: Pooling,
+        weight: Tensor,
+        bias: f32,
+    ) -> Result<(), ModelError> {
+        let mut config = self.base_config()?;
+        config.insert("architectures".into(), json!(["BertModel"]));
+        write(folder, "config.json", &config)?;
+        self.tokenizer(folder)?;
+        let (from, to) = (self.base_model.join("model.safetensors"), folder.join("model.safetensors"));
+        std::fs::copy(&from, &to).map_err(ModelError::file(&from))?;
+        write(folder, "sentence_bert_config.json", &json!({"max_seq_length": self.encoder.max_tokens(), "do_lower_case": false}))?;
+        let module = |idx: usize, path: &str, kind: &str| {
+            json!({"idx": idx, "name": idx.to_string(), "path": path, "type": format!("sentence_transformers.models.{kind}")})
+        };
+        let modules = [module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling"), module(2, "2_Dense", "Dense")];
+        write(folder, "modules.json", &modules)?;
+        for name in ["1_Pooling", "2_Dense"] {
+            let path = folder.join(name);
+            std::fs::create_dir_all(&path).map_err(ModelError::file(&path))?;
+        }
+        write(&folder.join("1_Pooling"), "config.json", &pooling)?;
+        let dense = json!({
+            "in_features": pooling.width(), "out_features": 1, "bias": true,
+            "activation_function": "torch.nn.modules.linear.Identity",
+        });
+        let dense_folder = folder.join("2_Dense");
+        write(&dense_folder, "config.json", &dense)?;
+        let mut weights = Weights::default();
+        weights.register("linear.weight", weight)?;
+        weights.register("linear.bias", Tensor::new(&[bias], &candle_core::Device::Cpu)?)?;
+        weights.save(&dense_folder.join("model.safetensors"))?;
+        write(folder, "touchstone.json", self.about)
+    }
+}
+
+/// What a model folder is, by its files.
+pub(crate) fn kind(folder: &Path) -> Method {
+    if folder.join("modules.json").exists() { Method::Head } else { Method::Full }
+}

@@ -1,0 +1,119 @@
+//! A linear head on pooled embeddings of the frozen base model.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::{Event, Learner, PairLosses, Setting, StepSums};
+use crate::backbone::{Bert, BertConfig, Floats, Source, Weights, add_scaled, dot};
+use crate::data::{Cut, Pair};
+use crate::embed::{Embedded, Embedder};
+use crate::error::{ModelError, TrainError};
+use crate::head::Pooling;
+use crate::save::Parts;
+
+/// The head and the embeddings it learns from.
+pub(super) struct Head {
+    weights: Weights,
+    pooling: Pooling,
+    /// Chosen and rejected alternate.
+    train: Vec<Embedded>,
+    held_out: Vec<Embedded>,
+    cut: [Cut; 2],
+}
+
+impl Head {
+    /// Embeds all texts, or takes them from the cache; nothing when `stop` was raised on the way.
+    pub fn new(
+        setting: &Setting,
+        stop: &AtomicBool,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Option<Self>, TrainError> {
+        let request = setting.request;
+        let base = &request.config.base_model;
+        let config = BertConfig::load(base)?;
+        let mut source = Source::open(&base.join("model.safetensors"), 0)?;
+        let bert = Bert::load(&config, &mut source, &mut Weights::default())?.frozen();
+        drop(source);
+        let pooling = Pooling::mean(config.hidden_size);
+        let embedder = Embedder {
+            bert: &bert,
+            encoder: setting.encoder,
+            pooling,
+            lanes: setting.lanes,
+            cache_dir: &request.cache_dir,
+            model_hash: setting.base_hash,
+        };
+        let texts = |pairs: &[Pair]| pairs.iter().flat_map(Pair::texts).collect::<Vec<_>>();
+        let mut all = texts(&request.train);
+        let boundary = all.len();
+        all.extend(texts(&request.held_out));
+        let embedded = embedder.embed(&all, stop, &mut |done, total, tokens_per_second| {
+            on_event(Event::Embedding { done, total, tokens_per_second });
+        })?;
+        let Some(mut train) = embedded else { return Ok(None) };
+        let held_out = train.split_off(boundary);
+        let cut = [&train, &held_out].map(|texts| {
+            let mut cut = Cut::default();
+            texts.iter().for_each(|text| cut.add(text.tokens as usize, text.cut_tokens as usize));
+            cut
+        });
+        let mut weights = Weights::default();
+        // From zero, so that the head's first word is "I do not know"; the loss is convex, any start does.
+        weights.register("linear.weight", Tensor::zeros((1, pooling.width()), DType::F32, &Device::Cpu)?)?;
+        Ok(Some(Self { weights, pooling, train, held_out, cut }))
+    }
+
+    fn weight(&self) -> &Tensor {
+        self.weights.vars[0].as_tensor()
+    }
+}
+
+impl Learner for Head {
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn frozen(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn cut(&self) -> [Cut; 2] {
+        self.cut
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        // One length for all: there is no padding or lane to be fair to, so batches are drawn at random.
+        vec![1; self.train.len() / 2]
+    }
+
+    fn gradients(
+        &self,
+        pairs: &[usize],
+        losses: &PairLosses,
+        gradients: &mut [Vec<f32>],
+    ) -> Result<StepSums, TrainError> {
+        let weight = Floats::of(self.weight())?;
+        let mut sums = StepSums { loss: 0.0, tokens: 0 };
+        for &pair in pairs {
+            let sides = [&self.train[2 * pair], &self.train[2 * pair + 1]];
+            let loss = losses.of(pair, sides.map(|side| f64::from(dot(&weight, &side.vector))));
+            sums.loss += loss.loss;
+            sums.tokens += sides.iter().map(|side| side.tokens as usize).sum::<usize>();
+            add_scaled(&mut gradients[0], &sides[0].vector, loss.slope as f32);
+            add_scaled(&mut gradients[0], &sides[1].vector, -loss.slope as f32);
+        }
+        Ok(sums)
+    }
+
+    fn held_out(&self, _stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError> {
+        let weight = Floats::of(self.weight())?;
+        let rewards = |pair: &[Embedded]| [dot(&weight, &pair[0].vector), dot(&weight, &pair[1].vector)];
+        Ok(Some(self.held_out.chunks_exact(2).map(rewards).collect()))
+    }
+
+    fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {
+        parts.save_head(folder, self.pooling, self.weight().copy()?, shift as f32)
+    }
+}
