@@ -115,7 +115,7 @@ pub struct JudgedPair {
 }
 
 /// How a model does on some pairs, and what always choosing the longer response reaches on the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
     pub model: Proportion,
     pub longest: Proportion,
@@ -166,12 +166,12 @@ pub struct JudgedPairView {
 }
 
 impl Agreement {
-    /// Over some pairs. Equal rewards and equal lengths choose neither, so they count as a miss.
+    /// Over some pairs. Equal rewards, and equal lengths, count as half a hit.
     pub fn of<'a>(pairs: impl IntoIterator<Item = &'a JudgedPair>) -> Agreement {
         let mut agreement = Agreement::default();
         for pair in pairs {
-            agreement.model.add(pair.margin > 0.0);
-            agreement.longest.add(pair.longer_by > 0);
+            agreement.model.add_difference(pair.margin);
+            agreement.longest.add_difference(pair.longer_by as f64);
         }
         agreement
     }

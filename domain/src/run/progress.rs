@@ -162,7 +162,7 @@ mod tests {
         RunEvent::Evaluated(Evaluation {
             step,
             loss: 0.6,
-            correct: Proportion { hits: 3, of: 4 },
+            correct: Proportion { hits: 3.0, of: 4 },
         })
     }
 

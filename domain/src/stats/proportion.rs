@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 /// Two-sided 95 % quantile of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// `hits` out of `of`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// `hits` out of `of`; what is undecided counts as half a hit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Proportion {
-    pub hits: u64,
+    pub hits: f64,
     pub of: u64,
 }
 
@@ -22,13 +22,23 @@ pub struct Interval {
 impl Proportion {
     /// Counts one more trial.
     pub fn add(&mut self, hit: bool) {
-        self.hits += u64::from(hit);
+        self.hits += f64::from(u8::from(hit));
+        self.of += 1;
+    }
+
+    /// Counts one more comparison by its difference: a hit above 0, half a hit at 0.
+    pub fn add_difference(&mut self, difference: f64) {
+        self.hits += match difference {
+            d if d > 0.0 => 1.0,
+            0.0 => 0.5,
+            _ => 0.0,
+        };
         self.of += 1;
     }
 
     /// The share in 0..=1; None without a trial.
     pub fn share(self) -> Option<f64> {
-        (self.of > 0).then(|| self.hits as f64 / self.of as f64)
+        (self.of > 0).then(|| self.hits / self.of as f64)
     }
 
     /// Wilson's score interval; None without a trial.
@@ -73,11 +83,11 @@ mod tests {
     #[test]
     fn interval_agrees_with_statsmodels() {
         let reference = [
-            (0, 10, 0.0, 0.277_532_799_862_889_26),
-            (5, 10, 0.236_593_090_512_563_94, 0.763_406_909_487_436_1),
-            (280, 462, 0.560_806_122_299_165_4, 0.649_565_879_042_434_8),
-            (462, 462, 0.991_753_720_610_400_3, 1.0),
-            (1, 1, 0.206_549_314_377_237_4, 1.0),
+            (0.0, 10, 0.0, 0.277_532_799_862_889_26),
+            (5.0, 10, 0.236_593_090_512_563_94, 0.763_406_909_487_436_1),
+            (280.0, 462, 0.560_806_122_299_165_4, 0.649_565_879_042_434_8),
+            (462.0, 462, 0.991_753_720_610_400_3, 1.0),
+            (1.0, 1, 0.206_549_314_377_237_4, 1.0),
         ];
         for (hits, of, low, high) in reference {
             let interval = Proportion { hits, of }.interval().unwrap();
@@ -94,7 +104,7 @@ mod tests {
         assert_eq!(Proportion::default().share(), None);
         assert_eq!(Proportion::default().to_string(), "–");
         assert_eq!(
-            Proportion { hits: 280, of: 462 }.to_string(),
+            Proportion { hits: 280.0, of: 462 }.to_string(),
             "60.6 % (56.1 to 65.0)"
         );
     }

@@ -1,0 +1,344 @@
+//! From judgements and corrections in force to the pairs that a model learns from.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use domain::{
+    prompt::Message,
+    run::data::{DataChoice, DataCounts, HeldOut, JudgementSource, is_held_out},
+    user::UserKind,
+};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use uuid::Uuid;
+
+use crate::{Store, StoreError};
+
+/// One preference, by reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelectedPair {
+    /// The judgement or correction that says so.
+    pub source: Uuid,
+    pub comparison_id: Uuid,
+    pub prompt_id: Uuid,
+    pub category: Option<String>,
+    pub chosen: Chosen,
+    pub rejected: Uuid,
+    /// How clearly, 1 to 3 steps; None for rankings and corrections.
+    pub strength: Option<i32>,
+    content_hash: Arc<str>,
+}
+
+/// What is preferred: a response, or the words of a correction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chosen {
+    Response(Uuid),
+    Correction(Arc<str>),
+}
+
+/// The pairs that a [`DataChoice`] selects, in the order of the comparisons.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    pub train: Vec<SelectedPair>,
+    pub held_out: Vec<SelectedPair>,
+    pub counts: DataCounts,
+}
+
+/// A pair with its texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextPair {
+    pub source: Uuid,
+    pub prompt: Arc<Vec<Message>>,
+    pub chosen: Arc<str>,
+    pub rejected: Arc<str>,
+    pub strength: Option<i32>,
+}
+
+/// Someone whose judgements stand in a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotator {
+    pub id: Uuid,
+    pub name: String,
+    pub imported: bool,
+    pub judgements: u64,
+}
+
+impl Store {
+    /// Selects the pairs of a project and splits them by prompt.
+    pub async fn select_pairs(&self, project: Uuid, choice: &DataChoice) -> Result<Selection, StoreError> {
+        let own = self.project_pairs(project, choice).await?;
+        let mut selection = Selection::default();
+        match &choice.held_out {
+            HeldOut::Share { percent, seed } => {
+                (selection.held_out, selection.train) = own
+                    .into_iter()
+                    .partition(|pair| is_held_out(&pair.content_hash, *percent, *seed));
+            }
+            HeldOut::Project { id } => {
+                // Annotators are chosen by project; whoever judged the other one counts there.
+                let everyone = DataChoice {
+                    annotators: Vec::new(),
+                    ..choice.clone()
+                };
+                selection.held_out = self.project_pairs(*id, &everyone).await?;
+                let known: HashSet<&str> = selection.held_out.iter().map(|p| &*p.content_hash).collect();
+                let before = own.len();
+                selection.train = own
+                    .into_iter()
+                    .filter(|p| !known.contains(&*p.content_hash))
+                    .collect();
+                selection.counts.overlapping = (before - selection.train.len()) as u64;
+            }
+        }
+        let both = || selection.train.iter().chain(&selection.held_out);
+        let counts = &mut selection.counts;
+        counts.pairs = both().count() as u64;
+        counts.prompts = both().map(|pair| pair.prompt_id).collect::<HashSet<_>>().len() as u64;
+        counts.from_corrections = both()
+            .filter(|pair| matches!(pair.chosen, Chosen::Correction(_)))
+            .count() as u64;
+        counts.train = selection.train.len() as u64;
+        counts.held_out = selection.held_out.len() as u64;
+        Ok(selection)
+    }
+
+    /// Reads the texts of pairs that all belong to `project`.
+    pub async fn load_pairs(
+        &self,
+        project: Uuid,
+        pairs: &[SelectedPair],
+    ) -> Result<Vec<TextPair>, StoreError> {
+        let mut prompts: HashMap<Uuid, Arc<Vec<Message>>> = HashMap::new();
+        for row in self.rows::<PromptRow>(PROMPTS, project).await? {
+            prompts.insert(row.id, Arc::new(messages(row.messages)?));
+        }
+        let responses: HashMap<Uuid, Arc<str>> = self
+            .rows::<ResponseRow>(RESPONSES, project)
+            .await?
+            .into_iter()
+            .map(|row| (row.id, Arc::from(row.content)))
+            .collect();
+        let response = |id: &Uuid| {
+            responses
+                .get(id)
+                .cloned()
+                .ok_or(StoreError::NotFound("A response"))
+        };
+        pairs
+            .iter()
+            .map(|pair| {
+                Ok(TextPair {
+                    source: pair.source,
+                    prompt: prompts
+                        .get(&pair.prompt_id)
+                        .cloned()
+                        .ok_or(StoreError::NotFound("A prompt"))?,
+                    chosen: match &pair.chosen {
+                        Chosen::Response(id) => response(id)?,
+                        Chosen::Correction(text) => text.clone(),
+                    },
+                    rejected: response(&pair.rejected)?,
+                    strength: pair.strength,
+                })
+            })
+            .collect()
+    }
+
+    /// Whose judgements in force a project holds, most first.
+    pub async fn list_annotators(&self, project: Uuid) -> Result<Vec<Annotator>, StoreError> {
+        let rows = self.rows::<AnnotatorRow>(ANNOTATORS, project).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Annotator {
+                id: row.id,
+                name: row.name,
+                imported: row.kind == UserKind::Imported.as_str(),
+                judgements: u64::try_from(row.judgements).unwrap_or(0),
+            })
+            .collect())
+    }
+
+    async fn project_pairs(
+        &self,
+        project: Uuid,
+        choice: &DataChoice,
+    ) -> Result<Vec<SelectedPair>, StoreError> {
+        let mut pairs = Vec::new();
+        for row in self.rows::<JudgementRow>(JUDGEMENTS, project).await? {
+            let wanted = from_wanted(choice, row.user_id, &row.user_kind)
+                && !(choice.exclude_flagged && row.flagged)
+                && (choice.rankings || row.verdict != "ranked");
+            if wanted {
+                row.add_pairs(&mut pairs)?;
+            }
+        }
+        if choice.corrections {
+            self.add_corrections(project, choice, &mut pairs).await?;
+        }
+        Ok(pairs)
+    }
+
+    async fn add_corrections(
+        &self,
+        project: Uuid,
+        choice: &DataChoice,
+        pairs: &mut Vec<SelectedPair>,
+    ) -> Result<(), StoreError> {
+        for row in self.rows::<CorrectionRow>(CORRECTIONS, project).await? {
+            let same = row.content.trim() == row.rejected_content.trim();
+            if !from_wanted(choice, row.user_id, &row.user_kind) || same || row.content.trim().is_empty() {
+                continue;
+            }
+            pairs.push(SelectedPair {
+                source: row.id,
+                comparison_id: row.comparison_id,
+                prompt_id: row.prompt_id,
+                category: row.category,
+                chosen: Chosen::Correction(row.content.into()),
+                rejected: row.rejected,
+                strength: None,
+                content_hash: row.content_hash.into(),
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn rows<R: FromQueryResult>(&self, sql: &str, id: Uuid) -> Result<Vec<R>, StoreError> {
+        let statement = Statement::from_sql_and_values(self.backend(), sql, [id.into()]);
+        let rows = self.reader().query_all_raw(statement).await?;
+        Ok(rows
+            .iter()
+            .map(|row| R::from_query_result(row, ""))
+            .collect::<Result<_, _>>()?)
+    }
+}
+
+fn from_wanted(choice: &DataChoice, user: Uuid, kind: &str) -> bool {
+    let source = match choice.source {
+        JudgementSource::All => true,
+        JudgementSource::People => kind == UserKind::Person.as_str(),
+        JudgementSource::Imported => kind == UserKind::Imported.as_str(),
+    };
+    source && (choice.annotators.is_empty() || choice.annotators.contains(&user))
+}
+
+/// The conversation of a stored prompt.
+pub(crate) fn messages(stored: serde_json::Value) -> Result<Vec<Message>, StoreError> {
+    serde_json::from_value(stored).map_err(|error| StoreError::Corrupt {
+        what: "conversation",
+        value: error.to_string(),
+    })
+}
+
+/// Verdicts that prefer something; a row is in force if no other supersedes it.
+const JUDGEMENTS: &str = r#"SELECT j.id, j.comparison_id, j.user_id, u.kind AS user_kind, j.verdict, j.strength,
+    j.ranking, j.flagged, c.prompt_id, p.category, p.content_hash
+  FROM judgement j
+  JOIN comparison c ON c.id = j.comparison_id
+  JOIN prompt p ON p.id = c.prompt_id
+  JOIN "user" u ON u.id = j.user_id
+  WHERE j.project_id = $1 AND j.verdict IN ('preferred', 'ranked')
+    AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)
+  ORDER BY c.position, c.id, j.created_at, j.id"#;
+
+const CORRECTIONS: &str = r#"SELECT k.id, k.comparison_id, k.user_id, u.kind AS user_kind, k.content,
+    c.prompt_id, p.category, p.content_hash, r.id AS rejected, r.content AS rejected_content
+  FROM correction k
+  JOIN comparison c ON c.id = k.comparison_id
+  JOIN prompt p ON p.id = c.prompt_id
+  JOIN "user" u ON u.id = k.user_id
+  JOIN comparison_response o ON o.comparison_id = c.id
+  JOIN response r ON r.id = o.response_id
+  WHERE k.project_id = $1 AND NOT EXISTS (SELECT 1 FROM correction n WHERE n.supersedes = k.id)
+  ORDER BY c.position, c.id, k.created_at, k.id, o.position"#;
+
+const PROMPTS: &str = "SELECT id, messages FROM prompt WHERE project_id = $1";
+
+const RESPONSES: &str =
+    "SELECT r.id, r.content FROM response r JOIN prompt p ON p.id = r.prompt_id WHERE p.project_id = $1";
+
+const ANNOTATORS: &str = r#"SELECT u.id, u.name, u.kind, COUNT(*) AS judgements
+  FROM judgement j JOIN "user" u ON u.id = j.user_id
+  WHERE j.project_id = $1 AND j.verdict <> 'withdrawn'
+    AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)
+  GROUP BY u.id, u.name, u.kind ORDER BY COUNT(*) DESC, u.name"#;
+
+#[derive(Debug, FromQueryResult)]
+struct JudgementRow {
+    id: Uuid,
+    comparison_id: Uuid,
+    user_id: Uuid,
+    user_kind: String,
+    verdict: String,
+    strength: Option<i32>,
+    ranking: serde_json::Value,
+    flagged: bool,
+    prompt_id: Uuid,
+    category: Option<String>,
+    content_hash: String,
+}
+
+impl JudgementRow {
+    /// Every response of a better group over every response of a worse one, as
+    /// [`domain::judgement::Judgement::preferences`] has it.
+    fn add_pairs(self, pairs: &mut Vec<SelectedPair>) -> Result<(), StoreError> {
+        let groups: Vec<Vec<Uuid>> =
+            serde_json::from_value(self.ranking).map_err(|error| StoreError::Corrupt {
+                what: "ranking",
+                value: error.to_string(),
+            })?;
+        let content_hash: Arc<str> = self.content_hash.into();
+        for (index, better) in groups.iter().enumerate() {
+            let worse = groups[index + 1..].iter().flatten();
+            for (rejected, chosen) in worse.flat_map(|worse| better.iter().map(move |better| (worse, better)))
+            {
+                pairs.push(SelectedPair {
+                    source: self.id,
+                    comparison_id: self.comparison_id,
+                    prompt_id: self.prompt_id,
+                    category: self.category.clone(),
+                    chosen: Chosen::Response(*chosen),
+                    rejected: *rejected,
+                    strength: self.strength,
+                    content_hash: content_hash.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, FromQueryResult)]
+struct CorrectionRow {
+    id: Uuid,
+    comparison_id: Uuid,
+    user_id: Uuid,
+    user_kind: String,
+    content: String,
+    prompt_id: Uuid,
+    category: Option<String>,
+    content_hash: String,
+    rejected: Uuid,
+    rejected_content: String,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct PromptRow {
+    id: Uuid,
+    messages: serde_json::Value,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct ResponseRow {
+    id: Uuid,
+    content: String,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct AnnotatorRow {
+    id: Uuid,
+    name: String,
+    kind: String,
+    judgements: i64,
+}

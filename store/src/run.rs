@@ -1,0 +1,337 @@
+//! Training runs: made together with their job, moved from state to state, and what they tell on the way.
+
+use domain::{
+    job::JobKind,
+    run::{
+        MAX_NAME, Metrics, Run, RunData, Settings, State,
+        data::{DataChoice, DataCounts, HeldOut, MAX_HELD_OUT_PERCENT},
+        event::{RunEvent, SeqEvent},
+    },
+};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect, Set, Statement, sea_query::Expr,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    Store, StoreError,
+    entity::{run, run_event},
+    job::{Lease, NewJob},
+    now, refuse_nul,
+};
+
+/// A run to be made.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    pub project_id: Uuid,
+    /// Empty for a name after the method and the number of the run.
+    pub name: String,
+    pub settings: Settings,
+    pub choice: DataChoice,
+    pub created_by: Option<Uuid>,
+}
+
+impl Store {
+    /// Makes a run and puts its job into the queue, both or neither.
+    pub async fn create_run(&self, new: NewRun) -> Result<Run, StoreError> {
+        let transaction = self.begin().await?;
+        let made = insert_run(&transaction, new).await?;
+        Store::enqueue_job(&transaction, train_job(&made)).await?;
+        transaction.commit().await?;
+        made.try_into()
+    }
+
+    /// Makes a run whose caller trains it at once, with a job that is already claimed by `worker`.
+    pub async fn start_run(&self, new: NewRun, worker: &str) -> Result<(Run, Lease), StoreError> {
+        let transaction = self.begin().await?;
+        let made = insert_run(&transaction, new).await?;
+        transaction.commit().await?;
+        let (_, lease) = self.start_job(train_job(&made), worker).await?;
+        Ok((made.try_into()?, lease))
+    }
+
+    /// The run of this identifier.
+    pub async fn find_run(&self, id: Uuid) -> Result<Run, StoreError> {
+        let found = run::Entity::find_by_id(id).one(self.reader()).await?;
+        found.ok_or(StoreError::NotFound("The run"))?.try_into()
+    }
+
+    /// A project's runs, newest first.
+    pub async fn list_runs(&self, project: Uuid, limit: u64) -> Result<Vec<Run>, StoreError> {
+        let rows = run::Entity::find()
+            .filter(run::Column::ProjectId.eq(project))
+            .order_by_desc(run::Column::CreatedAt)
+            .order_by_desc(run::Column::Id)
+            .limit(limit)
+            .all(self.reader())
+            .await?;
+        rows.into_iter().map(Run::try_from).collect()
+    }
+
+    /// The run of a project that was done last; None if none is done.
+    pub async fn find_latest_done_run(&self, project: Uuid) -> Result<Option<Run>, StoreError> {
+        let found = run::Entity::find()
+            .filter(run::Column::ProjectId.eq(project))
+            .filter(run::Column::State.eq(State::Done.as_str()))
+            .order_by_desc(run::Column::FinishedAt)
+            .one(self.reader())
+            .await?;
+        found.map(Run::try_from).transpose()
+    }
+
+    /// Moves a run to another state and tells so. A final state stays: from there it is a conflict.
+    pub async fn set_run_state(
+        &self,
+        id: Uuid,
+        state: State,
+        error: Option<&str>,
+    ) -> Result<SeqEvent, StoreError> {
+        let transaction = self.begin().await?;
+        let mut update = run::Entity::update_many()
+            .col_expr(run::Column::State, Expr::value(state.as_str()))
+            .col_expr(run::Column::Error, Expr::value(error))
+            .filter(run::Column::Id.eq(id))
+            .filter(run::Column::State.is_in([State::Queued.as_str(), State::Running.as_str()]));
+        if state == State::Running {
+            let first = Expr::cust_with_values("COALESCE(started_at, $1)", [now()]);
+            update = update.col_expr(run::Column::StartedAt, first);
+        }
+        if state.is_final() {
+            update = update.col_expr(run::Column::FinishedAt, Expr::value(now()));
+        }
+        if update.exec(&transaction).await?.rows_affected == 0 {
+            return Err(StoreError::Conflict("The run has ended already.".into()));
+        }
+        let event = RunEvent::State {
+            state,
+            error: error.map(str::to_owned),
+        };
+        let told = append(&transaction, id, &[event]).await?;
+        transaction.commit().await?;
+        told.into_iter().next().ok_or(StoreError::NotFound("The run"))
+    }
+
+    /// Keeps what the run's data choice came to when it first started.
+    pub async fn set_run_counts(&self, run: &Run, counts: DataCounts) -> Result<(), StoreError> {
+        let data = RunData {
+            choice: run.data.choice.clone(),
+            counts: Some(counts),
+        };
+        self.set_run_column(run.id, run::Column::Data, to_json(&data)?)
+            .await
+    }
+
+    /// Keeps what came out of the run.
+    pub async fn set_run_metrics(&self, id: Uuid, metrics: &Metrics) -> Result<(), StoreError> {
+        self.set_run_column(id, run::Column::Metrics, to_json(metrics)?)
+            .await
+    }
+
+    /// Adds to what a run tells, as long as the lease is held; a conflict means that it is lost. Returns the events
+    /// with their places.
+    pub async fn append_run_events(
+        &self,
+        id: Uuid,
+        lease: &Lease,
+        events: &[RunEvent],
+    ) -> Result<Vec<SeqEvent>, StoreError> {
+        let transaction = self.begin().await?;
+        let told = append(&transaction, id, events).await?;
+        let newest = told.last().map_or(0, |event| event.seq);
+        Store::set_job_progress(&transaction, lease, json!({ "event": newest })).await?;
+        transaction.commit().await?;
+        Ok(told)
+    }
+
+    /// What a run told after the event `after` (0 for all), oldest first.
+    pub async fn list_run_events(
+        &self,
+        id: Uuid,
+        after: i64,
+        limit: u64,
+    ) -> Result<Vec<SeqEvent>, StoreError> {
+        let rows = run_event::Entity::find()
+            .filter(run_event::Column::RunId.eq(id))
+            .filter(run_event::Column::Seq.gt(after))
+            .order_by_asc(run_event::Column::Seq)
+            .limit(limit)
+            .all(self.reader())
+            .await?;
+        // An event of a newer version is passed over: the rest of the curve is worth showing.
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| {
+                let event = serde_json::from_value(row.event).ok()?;
+                Some(SeqEvent { seq: row.seq, event })
+            })
+            .collect())
+    }
+
+    /// The newest job of a run is asked to stop; a run that still waits is cancelled at once.
+    pub async fn cancel_run(&self, id: Uuid) -> Result<State, StoreError> {
+        let run = self.find_run(id).await?;
+        if run.state.is_final() {
+            return Err(StoreError::Conflict("The run has ended already.".into()));
+        }
+        let job = match self.find_job_of_run(id).await? {
+            Some(job) => self.cancel_job(job.id).await?,
+            None => State::Cancelled,
+        };
+        if job == State::Cancelled {
+            self.set_run_state(id, State::Cancelled, None).await?;
+        }
+        Ok(job)
+    }
+
+    async fn set_run_column(
+        &self,
+        id: Uuid,
+        column: run::Column,
+        value: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        let changed = run::Entity::update_many()
+            .col_expr(column, Expr::value(value))
+            .filter(run::Column::Id.eq(id))
+            .exec(self.writer())
+            .await?;
+        match changed.rows_affected {
+            0 => Err(StoreError::NotFound("The run")),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn insert_run(db: &DatabaseTransaction, new: NewRun) -> Result<run::Model, StoreError> {
+    refuse_nul(&new.name)?;
+    if let HeldOut::Share { percent, .. } = new.choice.held_out
+        && percent > MAX_HELD_OUT_PERCENT
+    {
+        return Err(StoreError::Invalid(format!(
+            "At most {MAX_HELD_OUT_PERCENT} % of the prompts can be held out."
+        )));
+    }
+    let mut name = new.name.trim().to_owned();
+    if name.is_empty() {
+        let earlier = sea_orm::PaginatorTrait::count(
+            run::Entity::find().filter(run::Column::ProjectId.eq(new.project_id)),
+            db,
+        )
+        .await?;
+        name = format!("{} {}", new.settings.method.as_str(), earlier + 1);
+    }
+    if name.chars().count() > MAX_NAME {
+        return Err(StoreError::Invalid(format!(
+            "A run's name has at most {MAX_NAME} characters."
+        )));
+    }
+    let row = run::ActiveModel {
+        id: Set(Uuid::now_v7()),
+        project_id: Set(new.project_id),
+        name: Set(name),
+        state: Set(State::Queued.as_str().to_owned()),
+        config: Set(to_json(&new.settings)?),
+        data: Set(to_json(&RunData {
+            choice: new.choice,
+            counts: None,
+        })?),
+        metrics: Set(None),
+        error: Set(None),
+        created_by: Set(new.created_by),
+        created_at: Set(now()),
+        started_at: Set(None),
+        finished_at: Set(None),
+    };
+    let made = row.insert(db).await?;
+    let event = RunEvent::State {
+        state: State::Queued,
+        error: None,
+    };
+    append(db, made.id, &[event]).await?;
+    Ok(made)
+}
+
+fn train_job(run: &run::Model) -> NewJob {
+    NewJob {
+        kind: JobKind::Train,
+        project_id: Some(run.project_id),
+        run_id: Some(run.id),
+        payload: json!({}),
+        created_by: run.created_by,
+    }
+}
+
+/// Adds events after the newest one. Whoever appends holds the run's row (on SQLite the only writing connection), so
+/// that no place is given twice.
+async fn append(
+    db: &DatabaseTransaction,
+    id: Uuid,
+    events: &[RunEvent],
+) -> Result<Vec<SeqEvent>, StoreError> {
+    let backend = db.get_database_backend();
+    if backend == DbBackend::Postgres {
+        let lock = "SELECT id FROM run WHERE id = $1 FOR UPDATE";
+        db.query_one_raw(Statement::from_sql_and_values(backend, lock, [id.into()]))
+            .await?;
+    }
+    let newest: Option<i64> = run_event::Entity::find()
+        .filter(run_event::Column::RunId.eq(id))
+        .select_only()
+        .column_as(run_event::Column::Seq.max(), "newest")
+        .into_tuple::<Option<i64>>()
+        .one(db)
+        .await?
+        .flatten();
+    let told: Vec<SeqEvent> = (newest.unwrap_or(0) + 1..)
+        .zip(events)
+        .map(|(seq, event)| SeqEvent {
+            seq,
+            event: event.clone(),
+        })
+        .collect();
+    let mut rows = Vec::with_capacity(told.len());
+    for SeqEvent { seq, event } in &told {
+        rows.push(run_event::ActiveModel {
+            run_id: Set(id),
+            seq: Set(*seq),
+            event: Set(to_json(event)?),
+            created_at: Set(now()),
+        });
+    }
+    if !rows.is_empty() {
+        run_event::Entity::insert_many(rows)
+            .exec_without_returning(db)
+            .await?;
+    }
+    Ok(told)
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(value).map_err(|error| StoreError::Invalid(error.to_string()))
+}
+
+impl TryFrom<run::Model> for Run {
+    type Error = StoreError;
+
+    fn try_from(row: run::Model) -> Result<Run, StoreError> {
+        let corrupt = |what, value: String| StoreError::Corrupt { what, value };
+        let state = State::ALL.into_iter().find(|state| state.as_str() == row.state);
+        Ok(Run {
+            id: row.id,
+            project_id: row.project_id,
+            name: row.name,
+            state: state.ok_or_else(|| corrupt("run state", row.state))?,
+            settings: serde_json::from_value(row.config)
+                .map_err(|error| corrupt("run settings", error.to_string()))?,
+            data: serde_json::from_value(row.data).map_err(|error| corrupt("run data", error.to_string()))?,
+            metrics: row
+                .metrics
+                .and_then(|metrics| serde_json::from_value(metrics).ok()),
+            error: row.error,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+        })
+    }
+}
