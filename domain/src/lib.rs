@@ -4,6 +4,8 @@
 //! whoever creates the thing, times are [`Millis`].
 
 pub mod comparison;
+pub mod demo;
+pub mod export;
 pub mod formats;
 pub mod identity;
 pub mod import;

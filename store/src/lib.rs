@@ -5,10 +5,16 @@
 //! a pool of their own; a commit is on the disk before it is acknowledged. On PostgreSQL both are one pool.
 
 pub mod api_token;
+pub mod demo;
 pub mod entity;
+pub mod export;
+pub mod import;
 pub mod invite;
 pub mod job;
+pub mod pair;
 pub mod project;
+pub mod run;
+pub mod score;
 pub mod session;
 mod test_db;
 pub mod user;

@@ -109,6 +109,26 @@ impl Format {
     }
 }
 
+/// Reads the lines of one file, whose shape may have to be found out first: that of the first line that has one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RowReader {
+    pub format: Option<Format>,
+}
+
+impl RowReader {
+    /// Reads the line of that number.
+    pub fn read(&mut self, number: u64, line: &[u8]) -> Result<Row, Fault> {
+        self.format = self.format.or_else(|| Format::detect(line));
+        match self.format {
+            Some(format) => format.read(number, line),
+            None => {
+                Fields::parse(line, number)?;
+                Err(Problem::UnknownShape.on(number))
+            }
+        }
+    }
+}
+
 impl std::str::FromStr for Format {
     type Err = UnknownFormat;
 
