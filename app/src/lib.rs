@@ -1,1 +1,27 @@
+//! What people see: pages rendered on the server, islands that wake up in the browser, and the server functions
+//! between them.
+//!
+//! With `ssr` this is a library of the server; with `hydrate` it holds only what the browser needs: islands, server
+//! functions' client sides, errors. Pages are never in the browser's part.
 
+pub mod error;
+pub mod islands;
+pub mod server_fns;
+pub mod text;
+
+#[cfg(feature = "ssr")]
+pub mod components;
+#[cfg(feature = "ssr")]
+pub mod context;
+#[cfg(feature = "ssr")]
+pub mod flash;
+#[cfg(feature = "ssr")]
+pub mod pages;
+#[cfg(feature = "ssr")]
+pub mod routes;
+#[cfg(feature = "ssr")]
+pub mod scoring;
+#[cfg(feature = "ssr")]
+pub mod shell;
+#[cfg(feature = "ssr")]
+pub mod viewer;

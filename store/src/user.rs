@@ -132,10 +132,17 @@ impl Store {
         Ok(Some((row.try_into()?, hash)))
     }
 
-    /// The person and the hash of their password, if they have one.
-    pub async fn find_password_hash(&self, id: Uuid) -> Result<Option<String>, StoreError> {
-        let found = user::Entity::find_by_id(id).one(self.reader()).await?;
-        Ok(found.and_then(|row| row.password_hash))
+    /// A person who may sign in (not disabled) and the hash of their password.
+    pub async fn find_active_user(&self, id: Uuid) -> Result<Option<(User, String)>, StoreError> {
+        let found = user::Entity::find_by_id(id)
+            .filter(user::Column::DisabledAt.is_null())
+            .one(self.reader())
+            .await?;
+        let Some(row) = found else { return Ok(None) };
+        let Some(hash) = row.password_hash.clone() else {
+            return Ok(None);
+        };
+        Ok(Some((row.try_into()?, hash)))
     }
 
     /// Everyone with an account, by name; imported annotators not among them.

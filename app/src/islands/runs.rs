@@ -1,0 +1,187 @@
+//! A run that is watched live, and the counts of a choice of data that follow the form.
+
+mod chart;
+
+use domain::run::{
+    State,
+    event::SeqEvent,
+    progress::{Progress, Stage},
+};
+use leptos::{html, prelude::*};
+use uuid::Uuid;
+use wasm_bindgen::{JsCast, closure::Closure};
+
+use self::chart::{AccuracyChart, LossChart};
+use super::mark_hydrated;
+use crate::{
+    server_fns::runs::{TrainForm, count_data, describe},
+    text,
+};
+
+/// Where a run stands, with its curves. Rendered by the server from what is stored; in the browser it follows the
+/// run's events and loads the page anew when the run has ended.
+#[island]
+pub fn LiveRun(run: Uuid, start: Progress, over: bool) -> impl IntoView {
+    let node = NodeRef::<html::Section>::new();
+    mark_hydrated(node);
+    let (progress, set_progress) = signal(start);
+    Effect::new(move |_| {
+        if !over {
+            follow(run, progress.read_untracked().seq, set_progress);
+        }
+    });
+    view! {
+        <section class="run-live" node_ref=node aria-label="Course of the run">
+            <div class="run-stage">
+                <p role="status">{move || progress.with(stage_text)}</p>
+                {move || {
+                    let (share, waiting) = progress.with(|p| (p.share(), p.stage == Stage::Waiting));
+                    (!over && !waiting)
+                        .then(|| view! { <progress max="1" value=share.map(|s| s.to_string()) aria-label="Done" /> })
+                }}
+                {move || progress.with(|p| p.note.clone()).map(|note| view! { <p class="hint">{note}</p> })}
+            </div>
+            <dl class="figures">
+                {move || progress.with(figures).into_iter().map(figure).collect_view()}
+            </dl>
+            <div class="curves">
+                <LossChart progress=progress />
+                <AccuracyChart progress=progress />
+            </div>
+        </section>
+    }
+}
+
+fn figure((label, value, detail): (&'static str, String, String)) -> impl IntoView {
+    view! {
+        <div>
+            <dt>{label}</dt>
+            <dd>{value} {(!detail.is_empty()).then(|| view! { <small>{detail}</small> })}</dd>
+        </div>
+    }
+}
+
+fn stage_text(progress: &Progress) -> String {
+    let of = |done: u64, of: u64| format!("{} of {}", text::number(done), text::number(of));
+    match (progress.state, progress.stage) {
+        (Some(State::Queued) | None, _) => "Waits for a worker.".into(),
+        (Some(State::Done), _) => "Done.".into(),
+        (Some(State::Failed), _) => "Failed.".into(),
+        (Some(State::Cancelled), _) => "Cancelled.".into(),
+        (_, Stage::Waiting) => "Reads the data and the base model.".into(),
+        (_, Stage::Embedding { done, of: all }) => format!("Reads the texts: {}.", of(done, all)),
+        (_, Stage::Training) => format!("Learns: step {}.", of(progress.step, progress.steps)),
+        (_, Stage::Scoring { done, of: all }) => format!("Scores the responses: {}.", of(done, all)),
+    }
+}
+
+fn figures(progress: &Progress) -> Vec<(&'static str, String, String)> {
+    let dash = || "–".to_owned();
+    let loss = progress
+        .losses
+        .last()
+        .map_or_else(dash, |point| format!("{:.3}", point.loss));
+    let best = progress.evaluations.last();
+    let accuracy = best
+        .and_then(|e| e.correct.share())
+        .map_or_else(dash, |s| format!("{:.1} %", 100.0 * s));
+    let interval = best
+        .and_then(|e| e.correct.interval())
+        .map_or_else(String::new, |interval| {
+            format!("{:.1} to {:.1}", 100.0 * interval.low, 100.0 * interval.high)
+        });
+    let speed = progress.pairs_per_second.map_or_else(dash, text::rate);
+    let left = progress.seconds_left.map_or_else(dash, text::duration);
+    let cut = progress.cut;
+    let resumed = match progress.resumed {
+        0 => String::new(),
+        1 => "resumed once".into(),
+        times => format!("resumed {times} times"),
+    };
+    vec![
+        ("Held-out accuracy", accuracy, interval),
+        ("Loss", loss, "training, in nats".into()),
+        ("Pairs per second", speed, resumed),
+        ("Time left", left, String::new()),
+        (
+            "Texts cut",
+            text::number(cut.cut_texts),
+            format!("of {}, their beginnings", text::number(cut.texts)),
+        ),
+    ]
+}
+
+/// Applies the run's events as they come. The browser reconnects by itself and says which event it saw last.
+fn follow(run: Uuid, after: i64, set_progress: WriteSignal<Progress>) {
+    let Ok(source) = web_sys::EventSource::new(&format!("/runs/{run}/events?after={after}")) else {
+        return;
+    };
+    let stream = source.clone();
+    let on_message =
+        Closure::<dyn FnMut(web_sys::MessageEvent)>::new(move |message: web_sys::MessageEvent| {
+            let Some(text) = message.data().as_string() else {
+                return;
+            };
+            let Ok(event) = serde_json::from_str::<SeqEvent>(&text) else {
+                return;
+            };
+            set_progress.update(|progress| progress.apply(&event));
+            if let domain::run::event::RunEvent::State { state, .. } = event.event
+                && state.is_final()
+            {
+                stream.close();
+                drop(window().location().reload());
+            }
+        });
+    source.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    // Lives as long as the page does.
+    on_message.forget();
+}
+
+/// What the choice of data in the form around this comes to; counted anew whenever the form changes.
+#[island]
+pub fn DataCount(project: Uuid, start: String) -> impl IntoView {
+    let node = NodeRef::<html::P>::new();
+    let (sentence, set_sentence) = signal(start);
+    let newest = StoredValue::new(0_u32);
+    mark_hydrated(node);
+    Effect::new(move |_| {
+        let Some(form) = node.get().and_then(|p| p.closest("form").ok().flatten()) else {
+            return;
+        };
+        let source = form.clone();
+        let on_change = Closure::<dyn FnMut()>::new(move || {
+            let Some(filled) = filled_in(project, &source) else {
+                return;
+            };
+            newest.update_value(|n| *n += 1);
+            let asked = newest.get_value();
+            leptos::task::spawn_local(async move {
+                let answer = count_data(filled).await;
+                if newest.get_value() == asked {
+                    set_sentence.set(match answer {
+                        Ok(counts) => describe(&counts),
+                        Err(error) => error.to_string(),
+                    });
+                }
+            });
+        });
+        drop(form.add_event_listener_with_callback("change", on_change.as_ref().unchecked_ref()));
+        on_change.forget();
+    });
+    view! {
+        <p class="data-count" role="status" node_ref=node>
+            {sentence}
+        </p>
+    }
+}
+
+fn filled_in(project: Uuid, form: &web_sys::Element) -> Option<TrainForm> {
+    let data = web_sys::FormData::new_with_form(form.dyn_ref()?).ok()?;
+    Some(TrainForm::from_fields(project, |name| {
+        data.get_all(name)
+            .iter()
+            .filter_map(|value| value.as_string())
+            .collect()
+    }))
+}

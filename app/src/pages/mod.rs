@@ -1,0 +1,16 @@
+//! The pages, one file per noun.
+
+pub mod account;
+pub mod corrections;
+pub mod export;
+pub mod home;
+pub mod import;
+pub mod join;
+pub mod judge;
+pub mod missing;
+pub mod project;
+pub mod runs;
+pub mod scores;
+pub mod setup;
+pub mod sign_in;
+pub mod team;

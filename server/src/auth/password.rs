@@ -1,0 +1,95 @@
+//! Passwords: argon2id, off the async threads, a few at a time.
+
+use std::sync::LazyLock;
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString},
+};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+/// The fewest characters of a password.
+pub const MIN_LENGTH: usize = 10;
+
+/// The most bytes of a password; more would be work for nothing.
+pub const MAX_LENGTH: usize = 1_000;
+
+/// Each hash takes 19 MiB and a core for some tens of milliseconds.
+static AT_ONCE: Semaphore = Semaphore::const_new(4);
+
+/// Stands in where nobody has the email address, so that the answer takes as long.
+static NOBODY: LazyLock<Option<String>> = LazyLock::new(|| compute("nobody's password").ok());
+
+/// A password could not be hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    #[error("hashing failed: {0}")]
+    Hash(argon2::password_hash::Error),
+    #[error("hashing was interrupted")]
+    Interrupted,
+}
+
+/// Why this cannot be a password, if it cannot.
+pub fn refuse(password: &str) -> Option<String> {
+    if password.chars().count() < MIN_LENGTH {
+        return Some(format!("A password has at least {MIN_LENGTH} characters."));
+    }
+    if password.len() > MAX_LENGTH {
+        return Some(format!("A password has at most {MAX_LENGTH} bytes."));
+    }
+    None
+}
+
+/// The argon2id hash of a password, in PHC form.
+pub async fn hash(password: String) -> Result<String, PasswordError> {
+    let _turn = AT_ONCE.acquire().await.map_err(|_| PasswordError::Interrupted)?;
+    tokio::task::spawn_blocking(move || compute(&password))
+        .await
+        .map_err(|_| PasswordError::Interrupted)?
+}
+
+/// Whether the password fits the hash. Without a hash it never does, but takes as long.
+pub async fn verify(password: String, hash: Option<String>) -> Result<bool, PasswordError> {
+    if password.len() > MAX_LENGTH {
+        return Ok(false);
+    }
+    let _turn = AT_ONCE.acquire().await.map_err(|_| PasswordError::Interrupted)?;
+    let check = move || {
+        let known = hash.is_some();
+        let Some(hash) = hash.or_else(|| NOBODY.clone()) else {
+            return false;
+        };
+        let fits = PasswordHash::new(&hash).is_ok_and(|hash| {
+            Argon2::default()
+                .verify_password(password.as_bytes(), &hash)
+                .is_ok()
+        });
+        fits && known
+    };
+    tokio::task::spawn_blocking(check)
+        .await
+        .map_err(|_| PasswordError::Interrupted)
+}
+
+fn compute(password: &str) -> Result<String, PasswordError> {
+    let salt = SaltString::encode_b64(Uuid::new_v4().as_bytes()).map_err(PasswordError::Hash)?;
+    let hash = Argon2::default()
+        .hash_password(password.as_bytes(), &salt)
+        .map_err(PasswordError::Hash)?;
+    Ok(hash.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_fits_its_own_hash_alone() {
+        let hash = hash("correct horse".into()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$"));
+        assert!(verify("correct horse".into(), Some(hash.clone())).await.unwrap());
+        assert!(!verify("correct horsf".into(), Some(hash)).await.unwrap());
+        assert!(!verify("nobody's password".into(), None).await.unwrap());
+    }
+}

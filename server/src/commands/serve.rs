@@ -1,0 +1,74 @@
+//! `touchstone serve`.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context;
+use app::context::Services;
+
+use super::open_store;
+use crate::{
+    config::{Config, ServeConfig},
+    markdown,
+    router::router,
+    site::Site,
+    state::{AppState, Settings},
+};
+
+/// The command's own flags.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    serve: ServeConfig,
+}
+
+/// Serves until it is told to stop, then finishes what is in flight.
+pub async fn run(config: Config, Args { serve }: Args) -> anyhow::Result<()> {
+    let store = open_store(&config).await?;
+    store.delete_expired_sessions().await?;
+    let site = match &serve.site_dir {
+        Some(folder) => Site::from_folder(folder)?,
+        None => Site::built_in(),
+    };
+    let listener = tokio::net::TcpListener::bind(serve.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", serve.listen))?;
+    let listening = listener.local_addr()?;
+    let public_url = serve.public_url(listening);
+    let settings = Settings {
+        secure_cookies: serve.secure_cookies(),
+        behind_proxy: serve.behind_proxy,
+    };
+    let services = Services {
+        store: store.clone(),
+        markdown: markdown::render,
+        data_dir: config.data_dir.as_path().into(),
+        site: Arc::new(site.names()),
+        public_url: public_url.as_str().into(),
+        scoring: Arc::new(crate::state::NoScoring),
+    };
+    let state = AppState::new(services, settings);
+    println!("Touchstone is at {public_url}");
+    tracing::info!(%listening, "serving");
+    let service = router(state, site).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(stop_signal())
+        .await
+        .context("serving failed")?;
+    tracing::info!("stopped");
+    Ok(store.close().await?)
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
+}

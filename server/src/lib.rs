@@ -1,0 +1,15 @@
+//! The Touchstone server: pages, API, worker and commands over the other crates.
+
+pub mod auth;
+pub mod base_model;
+pub mod commands;
+pub mod config;
+pub mod markdown;
+pub mod router;
+pub mod routes;
+pub mod scoring;
+pub mod security;
+pub mod site;
+pub mod state;
+pub mod telemetry;
+pub mod worker;

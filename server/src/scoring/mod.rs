@@ -1,0 +1,1 @@
+//! Scores: requests gathered into batches for one model thread.

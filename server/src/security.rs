@@ -1,0 +1,171 @@
+//! What holds for every answer and every request: headers, origins, and failures without details.
+
+use std::any::Any;
+
+use app::{error::AppError, flash::Flash};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{Html, IntoResponse, Response},
+};
+use leptos::server_fn::error::ServerFnUrlError;
+
+use crate::{
+    auth::{
+        forms::path_of,
+        identify::{ApiError, bearer},
+    },
+    state::AppState,
+};
+
+/// What an answer that is no page may do: nothing. Pages bring their own policy.
+const NO_CONTENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Adds the headers that every answer has, unless it has its own.
+pub async fn add_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let all: [(HeaderName, &'static str); 6] = [
+        (header::CONTENT_SECURITY_POLICY, NO_CONTENT_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), geolocation=(), microphone=()",
+        ),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in all {
+        response
+            .headers_mut()
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Refuses requests that change something and do not come from our own pages. A request with an API token is let
+/// through: no browser adds one by itself.
+pub async fn check_origin(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let by_token = request.uri().path().starts_with("/api/") && bearer(request.headers()).is_some();
+    if safe || by_token || is_own_origin(request.headers(), &state.services.public_url) {
+        return next.run(request).await;
+    }
+    tracing::warn!(path = request.uri().path(), "refused: foreign origin");
+    (
+        StatusCode::FORBIDDEN,
+        "This request did not come from a page of this server.",
+    )
+        .into_response()
+}
+
+/// Browsers say where a request comes from in `Sec-Fetch-Site`, in `Origin`, or in both; one that says neither is
+/// refused.
+fn is_own_origin(headers: &HeaderMap, public_url: &str) -> bool {
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or("unreadable"))
+    };
+    let site = text("sec-fetch-site");
+    if site.is_some_and(|site| site != "same-origin") {
+        return false;
+    }
+    let Some(origin) = text("origin") else {
+        return site.is_some();
+    };
+    let without_scheme = |url: &str| url.split_once("://").map(|(_, rest)| rest.to_owned());
+    origin == public_url || (origin != "null" && without_scheme(origin).as_deref() == text("host"))
+}
+
+/// A plain form whose server function failed is sent back with the error in the URL, where any link could put one.
+/// Moves it into the flash instead.
+pub async fn errors_to_flash(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let location = response
+        .headers()
+        .get(header::LOCATION)
+        .and_then(|value| value.to_str().ok());
+    let Some((path, query)) = location.and_then(|location| path_of_either(location).split_once('?')) else {
+        return response;
+    };
+    let (ours, rest): (Vec<&str>, Vec<&str>) = query
+        .split('&')
+        .partition(|pair| pair.starts_with("__err=") || pair.starts_with("__path="));
+    let Some(error) = ours.iter().find_map(|pair| pair.strip_prefix("__err=")) else {
+        return response;
+    };
+    let error: AppError = ServerFnUrlError::decode_err(&error.replace("%3D", "="));
+    let back = match rest.is_empty() {
+        true => path.to_owned(),
+        false => format!("{path}?{}", rest.join("&")),
+    };
+    let cookie = Flash::failed(error).to_cookie(state.settings.secure_cookies);
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    if let (Ok(back), Ok(cookie)) = (HeaderValue::from_str(&back), HeaderValue::from_str(&cookie)) {
+        response.headers_mut().insert(header::LOCATION, back);
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn path_of_either(location: &str) -> &str {
+    if location.starts_with('/') {
+        location
+    } else {
+        path_of(location)
+    }
+}
+
+/// What people see when a handler panicked; the panic is in the log.
+pub fn after_panic(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a handler panicked");
+    failure_page()
+}
+
+/// A 500 that tells nothing.
+pub fn failure_page() -> Response {
+    let page = "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>Something went wrong · Touchstone</title>\
+         <h1>Something went wrong</h1><p>It has been logged. Please try again.</p><p><a href=\"/\">To the projects</a></p>";
+    (StatusCode::INTERNAL_SERVER_ERROR, Html(page)).into_response()
+}
+
+/// The answer of the API to an address where nothing stands.
+pub async fn api_missing() -> ApiError {
+    ApiError(AppError::NotFound("There is nothing at this address.".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(pairs: &[(&'static str, &'static str)]) -> bool {
+        let headers = pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        is_own_origin(&headers, "https://touch.example")
+    }
+
+    #[test]
+    fn only_our_own_pages_may_change_things() {
+        let host = ("host", "127.0.0.1:8080");
+        assert!(own(&[host, ("origin", "http://127.0.0.1:8080")]));
+        assert!(own(&[host, ("origin", "https://touch.example")]));
+        assert!(own(&[host, ("sec-fetch-site", "same-origin")]));
+        assert!(!own(&[host]));
+        assert!(!own(&[host, ("origin", "null")]));
+        assert!(!own(&[host, ("origin", "https://evil.example")]));
+        assert!(!own(&[host, ("sec-fetch-site", "cross-site")]));
+        assert!(!own(&[
+            host,
+            ("sec-fetch-site", "same-site"),
+            ("origin", "http://127.0.0.1:8080")
+        ]));
+    }
+}

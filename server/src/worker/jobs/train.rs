@@ -1,0 +1,203 @@
+//! Training: the run's pairs, the engine on a thread of its own, then scores for every response of the project.
+//!
+//! Killed at any time, the job goes on where it was: the pairs are frozen in the run's folder, the engine resumes
+//! from its checkpoint, and responses that have a score are passed over.
+
+mod pairs;
+mod recorder;
+mod scores;
+
+use std::{path::PathBuf, time::Duration};
+
+use domain::{
+    job::Job,
+    run::{
+        Metrics, Run, State,
+        event::{RunEvent, SeqEvent},
+    },
+};
+use reward_model::{TrainError, TrainOutcome, TrainRequest};
+use serde_json::json;
+use store::{StoreError, job::Outcome};
+use tokio::sync::{mpsc, oneshot};
+
+use self::recorder::Recorder;
+use crate::{
+    base_model, model,
+    worker::{
+        Ending, JobContext, StopReason, WorkerContext,
+        live::{self, Here},
+    },
+};
+
+/// How often what happened is written down.
+const RECORD: Duration = Duration::from_millis(250);
+
+/// Why a run ended without a model.
+enum Failure {
+    /// As the person who started it may read it.
+    Sentence(String),
+    Internal(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure::Internal(error.into())
+    }
+}
+
+/// The folder of a run: its pairs, checkpoints, and in the end its model.
+pub fn run_folder(data_dir: &std::path::Path, run: uuid::Uuid) -> PathBuf {
+    data_dir.join("runs").join(run.to_string())
+}
+
+/// Trains the run that the job names.
+pub async fn run(context: &JobContext) -> anyhow::Result<Ending> {
+    let store = &context.worker.store;
+    let id = context.job.run_id.ok_or_else(|| anyhow::anyhow!("a training job without a run"))?;
+    let run = store.find_run(id).await?;
+    if run.state.is_final() {
+        // The worker died between the run's end and the job's.
+        return Ok(Ending::Finished(match run.state {
+            State::Failed => Outcome::Failed(run.error.unwrap_or_default(), None),
+            State::Cancelled => Outcome::Cancelled(None),
+            _ => Outcome::Done(json!({})),
+        }));
+    }
+    let training = Training {
+        context,
+        here: Here::begin(id),
+        run: &run,
+    };
+    let told = store.set_run_state(id, State::Running, None).await?;
+    training.here.publish(&[told]);
+    match training.work().await {
+        Ok(Some(metrics)) => {
+            store.set_run_metrics(id, &metrics).await?;
+            training.end(State::Done, None).await?;
+            Ok(Ending::Finished(Outcome::Done(json!(metrics))))
+        }
+        Ok(None) => {
+            match context.stop.reason() {
+                Some(StopReason::Cancelled) => training.end(State::Cancelled, None).await?,
+                Some(StopReason::Shutdown) => training.end(State::Queued, None).await?,
+                _ => {}
+            }
+            Ok(Ending::Stopped)
+        }
+        Err(Failure::Sentence(sentence)) => {
+            training.end(State::Failed, Some(&sentence)).await?;
+            Ok(Ending::Finished(Outcome::Failed(sentence, None)))
+        }
+        Err(Failure::Internal(error)) => {
+            let sentence = "Something went wrong on the server; it has been logged.";
+            training.end(State::Failed, Some(sentence)).await?;
+            Err(error)
+        }
+    }
+}
+
+/// The job was given up: its run failed.
+pub async fn abandoned(worker: &WorkerContext, job: &Job) {
+    let Some(run) = job.run_id else { return };
+    match worker.store.set_run_state(run, State::Failed, job.error.as_deref()).await {
+        Ok(told) => live::publish(run, &[told]),
+        Err(error) => tracing::error!(%run, %error, "cannot mark the run as failed"),
+    }
+}
+
+/// A run at work.
+struct Training<'a> {
+    context: &'a JobContext,
+    run: &'a Run,
+    here: Here,
+}
+
+impl Training<'_> {
+    /// The whole way; nothing if it was stopped.
+    async fn work(&self) -> Result<Option<Metrics>, Failure> {
+        let Some((model_dir, mut metrics)) = self.train().await? else {
+            return Ok(None);
+        };
+        let Some(scored) = scores::score_responses(self, &model_dir).await? else {
+            return Ok(None);
+        };
+        metrics.scored = scored;
+        Ok(Some(metrics))
+    }
+
+    /// Trains, or goes on with it, and gives the model's folder.
+    async fn train(&self) -> Result<Option<(PathBuf, Metrics)>, Failure> {
+        let worker = &self.context.worker;
+        let base = self.base_model().await?;
+        let run_dir = run_folder(&worker.data_dir, self.run.id);
+        let frozen = pairs::freeze(&worker.store, self.run, &run_dir).await?;
+        worker.store.set_run_counts(self.run, frozen.counts).await?;
+        let request = TrainRequest {
+            config: model::train_config(&self.run.settings, &base, self.run.data.choice.margins),
+            train: frozen.train,
+            held_out: frozen.held_out,
+            run_dir,
+            cache_dir: worker.data_dir.join("cache").join("embeddings"),
+            threads: None,
+        };
+        let (events, mut told) = mpsc::unbounded_channel();
+        let (ended, end) = oneshot::channel();
+        let stop = self.context.stop.flag();
+        std::thread::Builder::new().name("train".into()).spawn(move || {
+            // Sending fails only when the job's task is gone, and then the stop flag does not matter either.
+            let mut on_event = |event| drop(events.send(event));
+            drop(ended.send(reward_model::train(&request, &mut on_event, &stop)));
+        })?;
+        let mut recorder = Recorder::default();
+        let mut tick = tokio::time::interval(RECORD);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = told.recv() => match event {
+                    Some(event) => recorder.take(event),
+                    None => break,
+                },
+                _ = tick.tick() => self.tell(recorder.drain()).await,
+            }
+        }
+        self.tell(recorder.finish()).await;
+        let outcome = end.await.map_err(|_| anyhow::anyhow!("the training thread panicked"))?;
+        match outcome {
+            Ok(TrainOutcome::Finished { model_dir, about }) => Ok(Some((model_dir, recorder.metrics(&about)))),
+            Ok(TrainOutcome::Stopped { .. }) => Ok(None),
+            Err(TrainError::NoPairs) => Err(Failure::Sentence(
+                "There is no pair to learn from: judge some comparisons first, or choose other data.".into(),
+            )),
+            Err(error) => Err(Failure::Sentence(format!("Training failed: {error}."))),
+        }
+    }
+
+    async fn base_model(&self) -> Result<PathBuf, Failure> {
+        let worker = &self.context.worker;
+        let found = base_model::find_or_fetch(worker.base_model.clone(), &worker.data_dir).await;
+        found.map_err(|error| Failure::Sentence(error.to_string()))
+    }
+
+    /// Writes events down and hands them on. What cannot be written is not worth a training; a lost lease is.
+    async fn tell(&self, events: Vec<RunEvent>) {
+        if events.is_empty() {
+            return;
+        }
+        let store = &self.context.worker.store;
+        match store.append_run_events(self.run.id, &self.context.lease, &events).await {
+            Ok(told) => self.here.publish(&told),
+            Err(StoreError::Conflict(_)) => self.context.stop.raise(StopReason::LeaseLost),
+            Err(error) => tracing::warn!(run = %self.run.id, %error, "cannot keep what the run tells"),
+        }
+    }
+
+    async fn end(&self, state: State, error: Option<&str>) -> Result<(), StoreError> {
+        if self.context.stop.reason() == Some(StopReason::LeaseLost) {
+            return Ok(());
+        }
+        let told: SeqEvent = self.context.worker.store.set_run_state(self.run.id, state, error).await?;
+        self.here.publish(&[told]);
+        Ok(())
+    }
+}
