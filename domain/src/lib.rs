@@ -4,7 +4,9 @@
 //! whoever creates the thing, times are [`Millis`].
 
 pub mod comparison;
+pub mod correction;
 pub mod demo;
+pub mod diff;
 pub mod export;
 pub mod formats;
 pub mod identity;
@@ -17,6 +19,7 @@ pub mod prompt;
 pub mod run;
 pub mod score;
 pub mod stats;
+pub mod task;
 pub mod user;
 
 /// Milliseconds since the Unix epoch, UTC.

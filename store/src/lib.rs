@@ -5,12 +5,17 @@
 //! a pool of their own; a commit is on the disk before it is acknowledged. On PostgreSQL both are one pool.
 
 pub mod api_token;
+pub mod comparison;
+pub mod correction;
 pub mod demo;
 pub mod entity;
 pub mod export;
 pub mod import;
 pub mod invite;
 pub mod job;
+pub mod judgement;
+#[cfg(test)]
+mod judging_tests;
 pub mod pair;
 pub mod project;
 pub mod run;
