@@ -5,6 +5,7 @@ pub mod base_model;
 pub mod commands;
 pub mod config;
 pub mod markdown;
+pub mod model;
 pub mod router;
 pub mod routes;
 pub mod scoring;

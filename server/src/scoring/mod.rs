@@ -1,1 +1,182 @@
-//! Scores: requests gathered into batches for one model thread.
+//! Scores on request. Requests wait in a bounded queue; one thread takes those for the same model together, and
+//! keeps the models it used last in memory.
+
+mod thread;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+};
+
+use app::scoring::{Answer, ItemScores, Scoring, ScoringError};
+use domain::{
+    run::{Method, Settings},
+    score::{ScoreItem, Scored},
+};
+use reward_model::Example;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::{model, worker::jobs::train::run_folder};
+
+/// Requests that may wait; one more is told to come back later.
+const QUEUE: usize = 64;
+
+/// Characters that may wait, over all requests.
+const QUEUE_CHARACTERS: usize = 8_000_000;
+
+/// The model thread's other end. Clones share it.
+#[derive(Debug, Clone)]
+pub struct ScoringService {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    data_dir: PathBuf,
+    /// Started with the first request.
+    queue: OnceLock<mpsc::SyncSender<Request>>,
+    /// Characters of the requests that wait or are being scored.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// What waits for the model thread.
+struct Request {
+    model_dir: PathBuf,
+    examples: Vec<Example>,
+    reply: oneshot::Sender<Result<Vec<reward_model::Scored>, String>>,
+    /// Gives its characters back when it is done.
+    _room: Room,
+}
+
+/// A share of [`QUEUE_CHARACTERS`], given back when dropped.
+struct Room {
+    waiting: Arc<AtomicUsize>,
+    characters: usize,
+}
+
+impl ScoringService {
+    /// Scores with the models of the runs in this data folder.
+    pub fn new(data_dir: &Path) -> ScoringService {
+        ScoringService {
+            shared: Arc::new(Shared {
+                data_dir: data_dir.to_owned(),
+                queue: OnceLock::new(),
+                waiting: Arc::default(),
+            }),
+        }
+    }
+
+    /// Scores examples with the model in a folder.
+    async fn score_examples(
+        &self,
+        model_dir: PathBuf,
+        examples: Vec<Example>,
+    ) -> Result<Vec<Scored>, ScoringError> {
+        let characters = examples.iter().map(characters).sum();
+        let room = Room::take(&self.shared.waiting, characters).ok_or(ScoringError::Busy)?;
+        let (reply, answer) = oneshot::channel();
+        let request = Request {
+            model_dir,
+            examples,
+            reply,
+            _room: room,
+        };
+        let queue = self.shared.queue.get_or_init(|| thread::start(QUEUE));
+        queue.try_send(request).map_err(|refused| match refused {
+            mpsc::TrySendError::Full(_) => ScoringError::Busy,
+            mpsc::TrySendError::Disconnected(_) => ScoringError::Failed("the model thread is gone".into()),
+        })?;
+        let answer = answer.await.map_err(|_| ScoringError::Failed("the model thread panicked".into()))?;
+        let scored = answer.map_err(ScoringError::Failed)?;
+        Ok(scored.iter().map(model::scored).collect())
+    }
+}
+
+impl Scoring for ScoringService {
+    fn defaults(&self, method: Method) -> Settings {
+        model::default_settings(method)
+    }
+
+    fn check(&self, settings: &Settings) -> Result<(), String> {
+        let config = model::train_config(settings, Path::new("base"), false);
+        config
+            .validate()
+            .map_err(|error| format!("The setting “{}” {}.", error.field.replace('_', " "), error.message))
+    }
+
+    fn score(&self, run: Uuid, items: Vec<ScoreItem>) -> Answer<Result<ItemScores, ScoringError>> {
+        let service = self.clone();
+        Box::pin(async move {
+            let model_dir = run_folder(&service.shared.data_dir, run).join("model");
+            if !tokio::fs::try_exists(&model_dir).await.unwrap_or(false) {
+                return Err(ScoringError::NoModel);
+            }
+            let sizes: Vec<usize> = items.iter().map(|item| item.responses.len()).collect();
+            let mut scored = service.score_examples(model_dir, examples(items)).await?.into_iter();
+            Ok(sizes.into_iter().map(|size| scored.by_ref().take(size).collect()).collect())
+        })
+    }
+}
+
+/// Every response of every item, in their order.
+pub fn examples(items: Vec<ScoreItem>) -> Vec<Example> {
+    let mut examples = Vec::new();
+    for item in items {
+        let prompt = model::messages(&item.prompt.into_messages());
+        examples.extend(item.responses.into_iter().map(|response| Example {
+            prompt: prompt.clone(),
+            response,
+        }));
+    }
+    examples
+}
+
+fn characters(example: &Example) -> usize {
+    example.response.len() + example.prompt.iter().map(|message| message.content.len()).sum::<usize>()
+}
+
+impl Room {
+    fn take(waiting: &Arc<AtomicUsize>, characters: usize) -> Option<Room> {
+        let fits = |now: usize| (now == 0 || now + characters <= QUEUE_CHARACTERS).then_some(now + characters);
+        waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).ok()?;
+        Some(Room {
+            waiting: Arc::clone(waiting),
+            characters,
+        })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.characters, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_bounded_and_given_back() {
+        let waiting = Arc::default();
+        let one = Room::take(&waiting, QUEUE_CHARACTERS + 1).expect("an empty queue takes anything");
+        assert!(Room::take(&waiting, 1).is_none());
+        drop(one);
+        assert!(Room::take(&waiting, 1).is_some());
+    }
+
+    #[test]
+    fn a_setting_out_of_range_is_named() {
+        let service = ScoringService::new(Path::new("."));
+        let mut settings = service.defaults(Method::Full);
+        assert_eq!(service.check(&settings), Ok(()));
+        settings.learning_rate = 3.0;
+        let sentence = service.check(&settings).unwrap_err();
+        assert!(sentence.contains("learning rate"), "{sentence}");
+    }
+}

@@ -5,6 +5,7 @@
 //! job then.
 
 pub mod jobs;
+pub mod live;
 mod stop;
 
 use std::{

@@ -14,6 +14,7 @@ use domain::{
     run::{
         Metrics, Run, State,
         event::{RunEvent, SeqEvent},
+        progress::Progress,
     },
 };
 use reward_model::{TrainError, TrainOutcome, TrainRequest};
@@ -23,7 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::recorder::Recorder;
 use crate::{
-    base_model, model,
+    base_model::BaseModel,
+    model,
     worker::{
         Ending, JobContext, StopReason, WorkerContext,
         live::{self, Here},
@@ -161,10 +163,13 @@ impl Training<'_> {
                 _ = tick.tick() => self.tell(recorder.drain()).await,
             }
         }
-        self.tell(recorder.finish()).await;
+        self.tell(recorder.drain()).await;
         let outcome = end.await.map_err(|_| anyhow::anyhow!("the training thread panicked"))?;
         match outcome {
-            Ok(TrainOutcome::Finished { model_dir, about }) => Ok(Some((model_dir, recorder.metrics(&about)))),
+            Ok(TrainOutcome::Finished { model_dir, about }) => {
+                let events = worker.store.list_run_events(self.run.id, 0, u64::from(u32::MAX)).await?;
+                Ok(Some((model_dir, recorder::metrics(&about, &Progress::from_events(&events)))))
+            }
             Ok(TrainOutcome::Stopped { .. }) => Ok(None),
             Err(TrainError::NoPairs) => Err(Failure::Sentence(
                 "There is no pair to learn from: judge some comparisons first, or choose other data.".into(),
@@ -175,7 +180,12 @@ impl Training<'_> {
 
     async fn base_model(&self) -> Result<PathBuf, Failure> {
         let worker = &self.context.worker;
-        let found = base_model::find_or_fetch(worker.base_model.clone(), &worker.data_dir).await;
+        let base = BaseModel::new(&worker.data_dir, worker.base_model.clone());
+        if base.folder().is_none() {
+            let text = "Fetches the base model; this happens once.".into();
+            self.tell(vec![RunEvent::Note { text }]).await;
+        }
+        let found = tokio::task::spawn_blocking(move || base.fetch()).await?;
         found.map_err(|error| Failure::Sentence(error.to_string()))
     }
 

@@ -1,0 +1,185 @@
+//! From the engine's events to the few that are kept: losses become points of a curve, of which there are some
+//! [`POINTS`] at most, and of a progress only the newest counts.
+
+use domain::run::{
+    Metrics,
+    event::{Evaluation, LossPoint, RunEvent},
+    progress::Progress,
+};
+use reward_model::{About, Event};
+
+use crate::model;
+
+/// The most points of a run's curve. They lie at fixed steps, so the same run draws the same curve.
+const POINTS: u64 = 400;
+
+/// What has happened since it was last written down.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    pending: Vec<RunEvent>,
+    points: Vec<LossPoint>,
+    /// Losses since the last point.
+    sum: f64,
+    count: u32,
+    pairs_per_second: f64,
+    seconds_left: Option<f64>,
+}
+
+impl Recorder {
+    /// Takes in what the engine tells.
+    pub fn take(&mut self, event: Event) {
+        match event {
+            Event::Embedding { done, total, .. } => self.replace(RunEvent::Embedding {
+                done: done as u64,
+                of: total as u64,
+            }),
+            Event::Started {
+                train_pairs,
+                held_out_pairs,
+                steps,
+                first_step,
+                train_cut,
+                held_out_cut,
+            } => self.pending.push(RunEvent::Started {
+                step: first_step,
+                steps,
+                train: train_pairs as u64,
+                held_out: held_out_pairs as u64,
+                cut: model::cut(&[train_cut, held_out_cut]),
+            }),
+            Event::Step {
+                step,
+                steps,
+                loss,
+                pairs_per_second,
+                seconds_left,
+                ..
+            } => {
+                self.sum += loss;
+                self.count += 1;
+                self.pairs_per_second = pairs_per_second;
+                self.seconds_left = Some(seconds_left);
+                if step.is_multiple_of(steps.div_ceil(POINTS)) || step == steps || step == 1 {
+                    self.points.push(LossPoint {
+                        step,
+                        loss: self.sum / f64::from(self.count),
+                    });
+                    (self.sum, self.count) = (0.0, 0);
+                }
+            }
+            Event::Evaluated { step, metrics, .. } => {
+                self.close_points();
+                self.pending.push(RunEvent::Evaluated(Evaluation {
+                    step,
+                    loss: metrics.log_loss,
+                    correct: model::correct(&metrics),
+                }));
+            }
+            Event::Checkpointed { step } => {
+                self.close_points();
+                self.replace(RunEvent::Checkpointed { step });
+            }
+            Event::Finished { .. } => {}
+        }
+    }
+
+    /// What to write down now.
+    pub fn drain(&mut self) -> Vec<RunEvent> {
+        self.close_points();
+        std::mem::take(&mut self.pending)
+    }
+
+    /// One event for the points gathered so far.
+    fn close_points(&mut self) {
+        if !self.points.is_empty() {
+            self.pending.push(RunEvent::Steps {
+                points: std::mem::take(&mut self.points),
+                pairs_per_second: self.pairs_per_second,
+                seconds_left: self.seconds_left,
+            });
+        }
+    }
+
+    /// Of two of a kind in a row, the newer stays.
+    fn replace(&mut self, event: RunEvent) {
+        match self.pending.last_mut() {
+            Some(last) if std::mem::discriminant(last) == std::mem::discriminant(&event) => *last = event,
+            _ => self.pending.push(event),
+        }
+    }
+}
+
+/// What came out, from what the engine says of the model and from the run's course.
+pub fn metrics(about: &About, course: &Progress) -> Metrics {
+    let tail = course.losses.len().div_ceil(10);
+    let last = &course.losses[course.losses.len() - tail..];
+    let train_loss = last.iter().map(|point| point.loss).sum::<f64>() / tail as f64;
+    Metrics {
+        held_out: about.metrics.as_ref().map(model::correct),
+        held_out_loss: about.metrics.as_ref().map(|metrics| metrics.log_loss),
+        longest: about.metrics.as_ref().map(model::longest),
+        train_loss: train_loss.is_finite().then_some(train_loss),
+        steps: course.steps,
+        seconds: about.seconds,
+        pairs_per_second: course.pairs_per_second.unwrap_or_default(),
+        cut: course.cut,
+        scored: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(step: u64, steps: u64) -> Event {
+        Event::Step {
+            step,
+            steps,
+            epoch: 0.0,
+            loss: step as f64,
+            learning_rate: 0.0,
+            grad_norm: 0.0,
+            pairs_per_second: 5.0,
+            tokens_per_second: 0.0,
+            seconds_left: 1.0,
+        }
+    }
+
+    #[test]
+    fn a_long_run_has_few_points_at_fixed_steps() {
+        let mut recorder = Recorder::default();
+        let mut seen = Vec::new();
+        for n in 1..=10_000 {
+            recorder.take(step(n, 10_000));
+            if n % 777 == 0 {
+                seen.extend(recorder.drain());
+            }
+        }
+        seen.extend(recorder.drain());
+        let points: Vec<LossPoint> = seen
+            .into_iter()
+            .flat_map(|event| match event {
+                RunEvent::Steps { points, .. } => points,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert!(points.len() as u64 <= POINTS + 2, "{}", points.len());
+        assert_eq!((points[0].step, points[1].step), (1, 25));
+        assert_eq!(points[1].loss, (2..=25).sum::<u64>() as f64 / 24.0);
+        assert_eq!(points.last().unwrap().step, 10_000);
+    }
+
+    #[test]
+    fn only_the_newest_progress_is_kept() {
+        let mut recorder = Recorder::default();
+        for done in 1..=5 {
+            recorder.take(Event::Embedding {
+                done,
+                total: 9,
+                tokens_per_second: 1.0,
+            });
+        }
+        assert_eq!(recorder.drain(), [RunEvent::Embedding { done: 5, of: 9 }]);
+        assert!(recorder.drain().is_empty());
+    }
+}

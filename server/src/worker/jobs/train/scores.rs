@@ -1,0 +1,60 @@
+//! After training: a score for every response of the run's projects that has none yet.
+
+use std::{path::Path, sync::Arc, time::Instant};
+
+use domain::run::event::RunEvent;
+use reward_model::{Example, Scorer};
+use store::score::scored_projects;
+
+use super::{Failure, RECORD, Training};
+use crate::model;
+
+/// Responses per step: between two steps the job can be stopped.
+const STEP: u64 = 256;
+
+/// Scores what has no score and gives how many have one in the end; nothing if it was stopped.
+pub async fn score_responses(training: &Training<'_>, model_dir: &Path) -> Result<Option<u64>, Failure> {
+    let store = &training.context.worker.store;
+    let run = training.run;
+    let projects = scored_projects(run);
+    let (mut done, mut of) = (0, 0);
+    for project in &projects {
+        let (scored, all) = store.count_scored_responses(run.id, *project).await?;
+        done += scored;
+        of += all;
+    }
+    training.tell(vec![RunEvent::Scoring { done, of }]).await;
+    let folder = model_dir.to_owned();
+    let scorer = Arc::new(tokio::task::spawn_blocking(move || Scorer::load(&folder)).await??);
+    let mut told = Instant::now();
+    for project in projects {
+        loop {
+            if training.context.stop.is_raised() {
+                return Ok(None);
+            }
+            let responses = store.list_unscored_responses(run.id, project, STEP).await?;
+            if responses.is_empty() {
+                break;
+            }
+            let (ids, examples): (Vec<_>, Vec<_>) = responses
+                .into_iter()
+                .map(|response| {
+                    let prompt = model::messages(&response.prompt);
+                    (response.id, Example { prompt, response: response.content })
+                })
+                .unzip();
+            let scorer = Arc::clone(&scorer);
+            let scored =
+                tokio::task::spawn_blocking(move || scorer.score(&examples, &mut |_, _| {})).await??;
+            let scores: Vec<_> = ids.into_iter().zip(scored.iter().map(model::scored)).collect();
+            store.upsert_scores(run.id, &scores).await?;
+            done += scores.len() as u64;
+            if told.elapsed() >= RECORD {
+                training.tell(vec![RunEvent::Scoring { done, of }]).await;
+                told = Instant::now();
+            }
+        }
+    }
+    training.tell(vec![RunEvent::Scoring { done, of }]).await;
+    Ok(Some(done))
+}
