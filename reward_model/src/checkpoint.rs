@@ -32,7 +32,10 @@ pub(crate) fn write_folder(
 ) -> Result<(), ModelError> {
     let parent = place.parent().unwrap_or(Path::new("."));
     let name = place.file_name().unwrap_or_default().to_string_lossy();
-    let (new, old) = (parent.join(format!(".new-{name}")), parent.join(format!(".old-{name}")));
+    let (new, old) = (
+        parent.join(format!(".new-{name}")),
+        parent.join(format!(".old-{name}")),
+    );
     for folder in [&new, &old] {
         if folder.exists() {
             std::fs::remove_dir_all(folder).map_err(ModelError::file(folder))?;
@@ -45,7 +48,9 @@ pub(crate) fn write_folder(
         std::fs::rename(place, &old).map_err(ModelError::file(place))?;
     }
     std::fs::rename(&new, place).map_err(ModelError::file(place))?;
-    File::open(parent).and_then(|folder| folder.sync_all()).map_err(ModelError::file(parent))?;
+    File::open(parent)
+        .and_then(|folder| folder.sync_all())
+        .map_err(ModelError::file(parent))?;
     if old.exists() {
         std::fs::remove_dir_all(&old).map_err(ModelError::file(&old))?;
     }
@@ -58,10 +63,14 @@ fn sync(folder: &Path) -> Result<(), ModelError> {
         if path.is_dir() {
             sync(&path)?;
         } else {
-            File::open(&path).and_then(|file| file.sync_all()).map_err(ModelError::file(&path))?;
+            File::open(&path)
+                .and_then(|file| file.sync_all())
+                .map_err(ModelError::file(&path))?;
         }
     }
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(ModelError::file(folder))
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(ModelError::file(folder))
 }
 
 /// The checkpoints of one run, in a folder of their own; only the newest is kept.
@@ -71,7 +80,9 @@ pub(crate) struct Checkpoints {
 
 impl Checkpoints {
     pub fn new(run_dir: &Path) -> Self {
-        Self { folder: run_dir.join("checkpoints") }
+        Self {
+            folder: run_dir.join("checkpoints"),
+        }
     }
 
     fn path(&self, step: u64) -> PathBuf {
@@ -86,12 +97,20 @@ impl Checkpoints {
             Err(error) => return Err(ModelError::file(&self.folder)(error)),
         };
         let steps = entries.filter_map(|entry| {
-            entry.ok()?.file_name().to_str()?.strip_prefix("step-")?.parse::<u64>().ok()
+            entry
+                .ok()?
+                .file_name()
+                .to_str()?
+                .strip_prefix("step-")?
+                .parse::<u64>()
+                .ok()
         });
         let Some(step) = steps.max() else { return Ok(None) };
         let path = self.path(step).join("state.json");
         let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
-        serde_json::from_str(&text).map(Some).map_err(|error| ModelError::content(&path, error))
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| ModelError::content(&path, error))
     }
 
     /// Writes a checkpoint and removes older ones.
@@ -102,10 +121,14 @@ impl Checkpoints {
             weights.save(&folder.join("weights.safetensors"))?;
             optimizer.save(&weights.names, folder)?;
             let path = folder.join("state.json");
-            let json = serde_json::to_string_pretty(state).map_err(|error| ModelError::content(&path, error))?;
+            let json =
+                serde_json::to_string_pretty(state).map_err(|error| ModelError::content(&path, error))?;
             std::fs::write(&path, json).map_err(ModelError::file(&path))
         })?;
-        for entry in std::fs::read_dir(&self.folder).map_err(ModelError::file(&self.folder))?.flatten() {
+        for entry in std::fs::read_dir(&self.folder)
+            .map_err(ModelError::file(&self.folder))?
+            .flatten()
+        {
             let path = entry.path();
             if path != place {
                 std::fs::remove_dir_all(&path).map_err(ModelError::file(&path))?;

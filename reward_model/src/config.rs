@@ -99,13 +99,37 @@ impl TrainConfig {
     /// The first field that cannot be used.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let checks = [
-            ("base_model", !self.base_model.as_os_str().is_empty(), "name the folder of a base model"),
+            (
+                "base_model",
+                !self.base_model.as_os_str().is_empty(),
+                "name the folder of a base model",
+            ),
             ("epochs", (1..=1000).contains(&self.epochs), "must be 1 to 1,000"),
-            ("batch_pairs", (1..=4096).contains(&self.batch_pairs), "must be 1 to 4,096"),
-            ("learning_rate", self.learning_rate > 0.0 && self.learning_rate <= 1.0, "must be above 0 and at most 1"),
-            ("weight_decay", (0.0..=10.0).contains(&self.weight_decay), "must be 0 to 10"),
-            ("warmup_share", (0.0..1.0).contains(&self.warmup_share), "must be at least 0 and below 1"),
-            ("max_tokens", (8..=8192).contains(&self.max_tokens), "must be 8 to 8,192"),
+            (
+                "batch_pairs",
+                (1..=4096).contains(&self.batch_pairs),
+                "must be 1 to 4,096",
+            ),
+            (
+                "learning_rate",
+                self.learning_rate > 0.0 && self.learning_rate <= 1.0,
+                "must be above 0 and at most 1",
+            ),
+            (
+                "weight_decay",
+                (0.0..=10.0).contains(&self.weight_decay),
+                "must be 0 to 10",
+            ),
+            (
+                "warmup_share",
+                (0.0..1.0).contains(&self.warmup_share),
+                "must be at least 0 and below 1",
+            ),
+            (
+                "max_tokens",
+                (8..=8192).contains(&self.max_tokens),
+                "must be 8 to 8,192",
+            ),
             (
                 "max_grad_norm",
                 self.max_grad_norm >= 0.0 && self.max_grad_norm.is_finite(),
@@ -118,7 +142,10 @@ impl TrainConfig {
             ),
         ];
         match checks.into_iter().find(|(_, holds, _)| !holds) {
-            Some((field, _, message)) => Err(ConfigError { field, message: message.to_owned() }),
+            Some((field, _, message)) => Err(ConfigError {
+                field,
+                message: message.to_owned(),
+            }),
             None => Ok(()),
         }
     }
@@ -140,11 +167,32 @@ mod tests {
 
     #[test]
     fn a_bad_field_is_named() {
-        let good = TrainConfig { base_model: "base".into(), ..TrainConfig::full() };
+        let good = TrainConfig {
+            base_model: "base".into(),
+            ..TrainConfig::full()
+        };
         let field = |config: TrainConfig| config.validate().unwrap_err().field;
         assert_eq!(field(TrainConfig::full()), "base_model");
-        assert_eq!(field(TrainConfig { learning_rate: f64::NAN, ..good.clone() }), "learning_rate");
-        assert_eq!(field(TrainConfig { epochs: 0, ..good.clone() }), "epochs");
-        assert_eq!(field(TrainConfig { evaluate_every: 0.0, ..good }), "evaluate_every");
+        assert_eq!(
+            field(TrainConfig {
+                learning_rate: f64::NAN,
+                ..good.clone()
+            }),
+            "learning_rate"
+        );
+        assert_eq!(
+            field(TrainConfig {
+                epochs: 0,
+                ..good.clone()
+            }),
+            "epochs"
+        );
+        assert_eq!(
+            field(TrainConfig {
+                evaluate_every: 0.0,
+                ..good
+            }),
+            "evaluate_every"
+        );
     }
 }

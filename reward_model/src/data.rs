@@ -46,7 +46,10 @@ pub struct Pair {
 impl Pair {
     /// The two texts, chosen first.
     pub(crate) fn texts(&self) -> [String; 2] {
-        [render(&self.prompt, &self.chosen), render(&self.prompt, &self.rejected)]
+        [
+            render(&self.prompt, &self.chosen),
+            render(&self.prompt, &self.rejected),
+        ]
     }
 }
 
@@ -120,13 +123,22 @@ impl Encoder {
         let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
         let mut tokenizer: Tokenizer = text.parse().map_err(|error| ModelError::content(&path, error))?;
         // Published tokenizers carry their trainer's truncation and padding; ours are decided here.
-        tokenizer.with_truncation(None).map_err(|error| ModelError::content(&path, error))?;
+        tokenizer
+            .with_truncation(None)
+            .map_err(|error| ModelError::content(&path, error))?;
         tokenizer.with_padding(None);
         let special = |token: &str| {
-            tokenizer.token_to_id(token).ok_or_else(|| ModelError::content(&path, format!("no {token} token")))
+            tokenizer
+                .token_to_id(token)
+                .ok_or_else(|| ModelError::content(&path, format!("no {token} token")))
         };
         let (first, last) = (special("[CLS]")?, special("[SEP]")?);
-        Ok(Self { tokenizer, first, last, max_tokens: max_tokens.max(3) })
+        Ok(Self {
+            tokenizer,
+            first,
+            last,
+            max_tokens: max_tokens.max(3),
+        })
     }
 
     /// Longest text in tokens, the two special ones included.
@@ -136,12 +148,18 @@ impl Encoder {
 
     /// Largest token id plus one.
     pub(crate) fn vocabulary(&self) -> usize {
-        self.tokenizer.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1)
+        self.tokenizer
+            .get_vocab(true)
+            .values()
+            .max()
+            .map_or(0, |id| *id as usize + 1)
     }
 
     /// The tokenizer as `tokenizer.json` holds it, without truncation and padding.
     pub(crate) fn to_json(&self) -> Result<String, ModelError> {
-        self.tokenizer.to_string(false).map_err(|error| ModelError::Tokenizer(error.to_string()))
+        self.tokenizer
+            .to_string(false)
+            .map_err(|error| ModelError::Tokenizer(error.to_string()))
     }
 
     /// Token ids of a rendered text. The response stands last, so keeping the end keeps it whole if it fits, then as

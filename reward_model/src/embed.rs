@@ -56,15 +56,28 @@ impl Cache {
                 let word = |i: usize| [body[i], body[i + 1], body[i + 2], body[i + 3]];
                 let mut key = [0; KEY];
                 key.copy_from_slice(&body[..KEY]);
-                let vector = (KEY + 8..body.len()).step_by(4).map(|i| f32::from_le_bytes(word(i))).collect();
+                let vector = (KEY + 8..body.len())
+                    .step_by(4)
+                    .map(|i| f32::from_le_bytes(word(i)))
+                    .collect();
                 let (tokens, cut_tokens) = (u32::from_le_bytes(word(KEY)), u32::from_le_bytes(word(KEY + 4)));
-                records.insert(key, Embedded { vector, tokens, cut_tokens });
+                records.insert(
+                    key,
+                    Embedded {
+                        vector,
+                        tokens,
+                        cut_tokens,
+                    },
+                );
             }
             at += size;
         }
         if at != bytes.len() {
             // A torn end would put every later record out of step.
-            let file = OpenOptions::new().write(true).open(&path).map_err(ModelError::file(&path))?;
+            let file = OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .map_err(ModelError::file(&path))?;
             file.set_len(at as u64).map_err(ModelError::file(&path))?;
         }
         Ok(Self { path, width, records })
@@ -77,12 +90,18 @@ impl Cache {
             bytes.extend_from_slice(key);
             bytes.extend_from_slice(&embedded.tokens.to_le_bytes());
             bytes.extend_from_slice(&embedded.cut_tokens.to_le_bytes());
-            embedded.vector.iter().for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
+            embedded
+                .vector
+                .iter()
+                .for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
             let check = Sha256::digest(&bytes[start..]);
             bytes.extend_from_slice(&check[..CHECK]);
         }
-        let mut file =
-            OpenOptions::new().create(true).append(true).open(&self.path).map_err(ModelError::file(&self.path))?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.path)
+            .map_err(ModelError::file(&self.path))?;
         file.write_all(&bytes).map_err(ModelError::file(&self.path))?;
         self.records.extend(new);
         Ok(())
@@ -113,9 +132,17 @@ impl Embedder<'_> {
         stop: &AtomicBool,
         on_progress: &mut dyn FnMut(usize, usize, f64),
     ) -> Result<Option<Vec<Embedded>>, ModelError> {
-        let about = format!("{} {} {:?}", self.model_hash, self.encoder.max_tokens(), self.pooling);
+        let about = format!(
+            "{} {} {:?}",
+            self.model_hash,
+            self.encoder.max_tokens(),
+            self.pooling
+        );
         let mut cache = Cache::open(self.cache_dir, &about, self.pooling.width())?;
-        let keys: Vec<[u8; KEY]> = texts.iter().map(|text| Sha256::digest(text.as_bytes()).into()).collect();
+        let keys: Vec<[u8; KEY]> = texts
+            .iter()
+            .map(|text| Sha256::digest(text.as_bytes()).into())
+            .collect();
         let mut missing: HashMap<[u8; KEY], usize> = HashMap::new();
         for (i, key) in keys.iter().enumerate() {
             if !cache.records.contains_key(key) {
@@ -142,7 +169,14 @@ impl Embedder<'_> {
                 let text = &encoded[i];
                 let (n, cut) = (text.ids.len() as u32, text.cut_tokens as u32);
                 tokens += text.ids.len();
-                (keys[missing[i]], Embedded { vector, tokens: n, cut_tokens: cut })
+                (
+                    keys[missing[i]],
+                    Embedded {
+                        vector,
+                        tokens: n,
+                        cut_tokens: cut,
+                    },
+                )
             });
             cache.add(records.collect())?;
             done += jobs[job].len();
@@ -150,7 +184,11 @@ impl Embedder<'_> {
                 told = Instant::now();
                 on_progress(done, texts.len(), tokens as f64 / start.elapsed().as_secs_f64());
             }
-            Ok(if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok(if stop.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
         })?;
         Ok(keys.iter().map(|key| cache.records.get(key).cloned()).collect())
     }

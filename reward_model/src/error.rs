@@ -38,7 +38,10 @@ impl ModelError {
     }
 
     pub(crate) fn content(path: &Path, message: impl std::fmt::Display) -> Self {
-        Self::Content { path: path.to_owned(), message: message.to_string() }
+        Self::Content {
+            path: path.to_owned(),
+            message: message.to_string(),
+        }
     }
 }
 

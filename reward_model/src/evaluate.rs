@@ -20,14 +20,22 @@ impl Share {
     /// `hits` of `of`; a tie may count as half a hit. Of nothing: 0, from 0 to 1.
     pub fn new(hits: f64, of: usize) -> Self {
         if of == 0 {
-            return Self { value: 0.0, low: 0.0, high: 1.0 };
+            return Self {
+                value: 0.0,
+                low: 0.0,
+                high: 1.0,
+            };
         }
         const Z: f64 = 1.959_963_984_540_054;
         let (n, p) = (of as f64, hits / of as f64);
         let middle = p + Z * Z / (2.0 * n);
         let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
         let whole = 1.0 + Z * Z / n;
-        Self { value: p, low: ((middle - half) / whole).max(0.0), high: ((middle + half) / whole).min(1.0) }
+        Self {
+            value: p,
+            low: ((middle - half) / whole).max(0.0),
+            high: ((middle + half) / whole).min(1.0),
+        }
     }
 }
 
@@ -75,8 +83,14 @@ pub fn evaluate(pairs: &[ScoredPair]) -> Option<Metrics> {
         return None;
     }
     let n = pairs.len() as f64;
-    let margins = || pairs.iter().map(|pair| f64::from(pair.rewards[0]) - f64::from(pair.rewards[1]));
-    let lengths = pairs.iter().map(|pair| hit(pair.lengths[0] as f64 - pair.lengths[1] as f64));
+    let margins = || {
+        pairs
+            .iter()
+            .map(|pair| f64::from(pair.rewards[0]) - f64::from(pair.rewards[1]))
+    };
+    let lengths = pairs
+        .iter()
+        .map(|pair| hit(pair.lengths[0] as f64 - pair.lengths[1] as f64));
     let points: Vec<(f64, f64)> = pairs
         .iter()
         .flat_map(|pair| (0..2).map(|side| (f64::from(pair.rewards[side]), pair.lengths[side] as f64)))
@@ -95,30 +109,43 @@ pub fn evaluate(pairs: &[ScoredPair]) -> Option<Metrics> {
 /// Pearson's correlation; 0 where one side does not vary.
 fn correlation(points: &[(f64, f64)]) -> f64 {
     let n = points.len() as f64;
-    let (mx, my) = (points.iter().map(|p| p.0).sum::<f64>() / n, points.iter().map(|p| p.1).sum::<f64>() / n);
+    let (mx, my) = (
+        points.iter().map(|p| p.0).sum::<f64>() / n,
+        points.iter().map(|p| p.1).sum::<f64>() / n,
+    );
     let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
     for (x, y) in points {
         xy += (x - mx) * (y - my);
         xx += (x - mx) * (x - mx);
         yy += (y - my) * (y - my);
     }
-    if xx > 0.0 && yy > 0.0 { xy / (xx * yy).sqrt() } else { 0.0 }
+    if xx > 0.0 && yy > 0.0 {
+        xy / (xx * yy).sqrt()
+    } else {
+        0.0
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// statsmodels 0.14: `proportion_confint(277, 462, method="wilson")`.
+    /// SciPy 1.17.1: `scipy.stats.binomtest(277, 462).proportion_ci(0.95, method="wilson")`.
     #[test]
-    fn wilson_equals_statsmodels() {
+    fn wilson_equals_scipy() {
         let share = Share::new(277.0, 462);
-        assert!((share.low - 0.554_244).abs() < 1e-5 && (share.high - 0.643_266).abs() < 1e-5, "{share:?}");
+        assert!(
+            (share.low - 0.554_243_304).abs() < 1e-9 && (share.high - 0.643_248_779).abs() < 1e-5,
+            "{share:?}"
+        );
     }
 
     #[test]
     fn metrics_of_three_pairs() {
-        let pair = |a, b, la, lb| ScoredPair { rewards: [a, b], lengths: [la, lb] };
+        let pair = |a, b, la, lb| ScoredPair {
+            rewards: [a, b],
+            lengths: [la, lb],
+        };
         let metrics = evaluate(&[pair(1.0, 0.0, 10, 5), pair(0.0, 2.0, 4, 9), pair(1.0, 1.0, 7, 7)]).unwrap();
         assert_eq!(metrics.accuracy.value, 0.5);
         assert_eq!(metrics.longest_wins.value, 0.5);

@@ -55,7 +55,11 @@ impl Pooling {
 
     /// Length of a pooled vector.
     pub fn width(&self) -> usize {
-        let on = [self.pooling_mode_cls_token, self.pooling_mode_max_tokens, self.pooling_mode_mean_tokens];
+        let on = [
+            self.pooling_mode_cls_token,
+            self.pooling_mode_max_tokens,
+            self.pooling_mode_mean_tokens,
+        ];
         on.iter().filter(|on| **on).count() * self.word_embedding_dimension
     }
 
@@ -78,13 +82,18 @@ impl Pooling {
             }
             if self.pooling_mode_mean_tokens {
                 let mut mean = vec![0.0; h];
-                rows.chunks_exact(h).for_each(|row| add_scaled(&mut mean, row, 1.0));
+                rows.chunks_exact(h)
+                    .for_each(|row| add_scaled(&mut mean, row, 1.0));
                 let n = (rows.len() / h) as f32;
                 pooled.extend(mean.into_iter().map(|x| x / n));
             }
             pooled
         };
-        Ok(batch.offsets().windows(2).map(|w| pool(&states[w[0] * h..w[1] * h])).collect())
+        Ok(batch
+            .offsets()
+            .windows(2)
+            .map(|w| pool(&states[w[0] * h..w[1] * h]))
+            .collect())
     }
 }
 

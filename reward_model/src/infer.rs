@@ -29,7 +29,11 @@ pub struct Scored {
 
 enum Model {
     Classifier(Classifier),
-    Head { bert: Bert, pooling: Pooling, layers: Vec<DenseLayer> },
+    Head {
+        bert: Bert,
+        pooling: Pooling,
+        layers: Vec<DenseLayer>,
+    },
 }
 
 /// A loaded model. It can be owned by a thread or shared between threads.
@@ -42,7 +46,9 @@ pub struct Scorer {
 
 impl std::fmt::Debug for Scorer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scorer").field("about", &self.about).finish_non_exhaustive()
+        f.debug_struct("Scorer")
+            .field("about", &self.about)
+            .finish_non_exhaustive()
     }
 }
 
@@ -59,26 +65,49 @@ impl Scorer {
         let (model, limit) = match kind(folder) {
             Method::Full => {
                 if !source.has("classifier.weight") || !source.has(Classifier::BIAS) {
-                    return Err(ModelError::content(folder, "the model has no classifier: it gives no reward"));
+                    return Err(ModelError::content(
+                        folder,
+                        "the model has no classifier: it gives no reward",
+                    ));
                 }
                 let classifier = Classifier::load(&config, &mut source, &mut weights)?.frozen();
                 let settings = read_json(&folder.join("tokenizer_config.json")).unwrap_or_default();
-                (Model::Classifier(classifier), settings["model_max_length"].as_f64())
+                (
+                    Model::Classifier(classifier),
+                    settings["model_max_length"].as_f64(),
+                )
             }
             Method::Head => {
                 let bert = Bert::load(&config, &mut source, &mut weights)?.frozen();
                 let (pooling, layers) = modules(folder)?;
                 let settings = read_json(&folder.join("sentence_bert_config.json")).unwrap_or_default();
-                (Model::Head { bert, pooling, layers }, settings["max_seq_length"].as_f64())
+                (
+                    Model::Head {
+                        bert,
+                        pooling,
+                        layers,
+                    },
+                    settings["max_seq_length"].as_f64(),
+                )
             }
         };
         // Some tokenizers say 1e30 where they mean no limit.
-        let limit = limit.map_or(usize::MAX, |limit| limit as usize).min(config.max_position_embeddings);
+        let limit = limit
+            .map_or(usize::MAX, |limit| limit as usize)
+            .min(config.max_position_embeddings);
         let encoder = Encoder::load(folder, limit)?;
         if encoder.vocabulary() > config.vocab_size {
-            return Err(ModelError::content(folder, "the tokenizer has more tokens than the model"));
+            return Err(ModelError::content(
+                folder,
+                "the tokenizer has more tokens than the model",
+            ));
         }
-        Ok(Self { model, encoder, lanes: Lanes::new(None)?, about: About::load(folder)? })
+        Ok(Self {
+            model,
+            encoder,
+            lanes: Lanes::new(None)?,
+            about: About::load(folder)?,
+        })
     }
 
     /// How the model was made, if Touchstone made it.
@@ -119,12 +148,20 @@ impl Scorer {
         let jobs = groups(order.into_iter().map(|i| (i, encoded[i].ids.len())), BATCH_TOKENS);
         let mut scored: Vec<Scored> = encoded
             .iter()
-            .map(|text| Scored { reward: 0.0, tokens: text.ids.len(), cut_tokens: text.cut_tokens })
+            .map(|text| Scored {
+                reward: 0.0,
+                tokens: text.ids.len(),
+                cut_tokens: text.cut_tokens,
+            })
             .collect();
         let mut done = 0;
-        let work = |job: usize| self.rewards(&Batch::new(jobs[job].iter().map(|&i| encoded[i].ids.as_slice())));
+        let work =
+            |job: usize| self.rewards(&Batch::new(jobs[job].iter().map(|&i| encoded[i].ids.as_slice())));
         self.lanes.run(jobs.len(), work, |job, rewards| {
-            jobs[job].iter().zip(rewards).for_each(|(&i, reward)| scored[i].reward = reward);
+            jobs[job]
+                .iter()
+                .zip(rewards)
+                .for_each(|(&i, reward)| scored[i].reward = reward);
             done += jobs[job].len();
             on_progress(done, texts.len());
             Ok(ControlFlow::Continue(()))
@@ -135,7 +172,11 @@ impl Scorer {
     fn rewards(&self, batch: &Batch) -> Result<Vec<f32>, ModelError> {
         match &self.model {
             Model::Classifier(classifier) => classifier.rewards(batch),
-            Model::Head { bert, pooling, layers } => {
+            Model::Head {
+                bert,
+                pooling,
+                layers,
+            } => {
                 let vectors = pooling.embed(bert, batch)?;
                 Ok(vectors
                     .into_iter()
@@ -162,10 +203,13 @@ fn modules(folder: &Path) -> Result<(Pooling, Vec<DenseLayer>), ModelError> {
         let file = place.join("config.json");
         match kind.rsplit('.').next().unwrap_or_default() {
             "Pooling" if pooling.is_none() => {
-                let read: Pooling =
-                    serde_json::from_value(read_json(&file)?).map_err(|error| ModelError::content(&file, error))?;
+                let read: Pooling = serde_json::from_value(read_json(&file)?)
+                    .map_err(|error| ModelError::content(&file, error))?;
                 if !read.supported() {
-                    return Err(ModelError::content(&file, "only pooling by first token, maximum and mean is supported"));
+                    return Err(ModelError::content(
+                        &file,
+                        "only pooling by first token, maximum and mean is supported",
+                    ));
                 }
                 pooling = Some(read);
             }
@@ -173,32 +217,56 @@ fn modules(folder: &Path) -> Result<(Pooling, Vec<DenseLayer>), ModelError> {
                 let config = read_json(&file)?;
                 let size = |field: &str| {
                     let missing = || ModelError::content(&file, format!("no {field}"));
-                    config[field].as_u64().map(|size| size as usize).ok_or_else(missing)
+                    config[field]
+                        .as_u64()
+                        .map(|size| size as usize)
+                        .ok_or_else(missing)
                 };
                 let (inner, outer) = (size("in_features")?, size("out_features")?);
                 let tanh = match config["activation_function"].as_str() {
                     Some("torch.nn.modules.linear.Identity") => false,
                     Some("torch.nn.modules.activation.Tanh") | None => true,
-                    Some(other) => return Err(ModelError::content(&file, format!("{other} is not supported"))),
+                    Some(other) => {
+                        return Err(ModelError::content(&file, format!("{other} is not supported")));
+                    }
                 };
                 let mut source = Source::open(&place.join("model.safetensors"), 0)?;
-                let weight = source.take("linear.weight", &[outer, inner])?.flatten_all()?.to_vec1()?;
+                let weight = source
+                    .take("linear.weight", &[outer, inner])?
+                    .flatten_all()?
+                    .to_vec1()?;
                 let bias = source.or_zeros("linear.bias", &[outer])?.to_vec1()?;
-                layers.push(DenseLayer { inner, weight, bias, tanh });
+                layers.push(DenseLayer {
+                    inner,
+                    weight,
+                    bias,
+                    tanh,
+                });
             }
-            _ => return Err(ModelError::content(&path, format!("module {kind} is not supported"))),
+            _ => {
+                return Err(ModelError::content(
+                    &path,
+                    format!("module {kind} is not supported"),
+                ));
+            }
         }
     }
     let pooling = pooling.ok_or_else(|| ModelError::content(&path, "no Pooling module"))?;
     let mut width = pooling.width();
     for layer in &layers {
         if layer.inner != width {
-            return Err(ModelError::content(&path, "the sizes of the modules do not match"));
+            return Err(ModelError::content(
+                &path,
+                "the sizes of the modules do not match",
+            ));
         }
         width = layer.bias.len();
     }
     if width != 1 || layers.is_empty() {
-        return Err(ModelError::content(&path, "the last module must be a Dense with one output"));
+        return Err(ModelError::content(
+            &path,
+            "the last module must be a Dense with one output",
+        ));
     }
     Ok((pooling, layers))
 }

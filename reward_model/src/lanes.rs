@@ -16,7 +16,10 @@ pub(crate) struct Lanes {
 impl Lanes {
     /// `threads` of them, or as many as the machine has cores.
     pub fn new(threads: Option<usize>) -> Result<Self, ModelError> {
-        let threads = threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1).max(1);
+        let threads = threads
+            .or_else(|| std::thread::available_parallelism().ok().map(Into::into))
+            .unwrap_or(1)
+            .max(1);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("reward-model-{i}"))
@@ -111,7 +114,11 @@ mod tests {
         lanes
             .run(50, work, |job, square| {
                 seen.push((job, square));
-                Ok(if job == 20 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                Ok(if job == 20 {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
             })
             .unwrap();
         assert_eq!(seen, (0..=20).map(|job| (job, job * job)).collect::<Vec<_>>());
@@ -120,12 +127,25 @@ mod tests {
     #[test]
     fn an_error_ends_the_run() {
         let lanes = Lanes::new(Some(2)).unwrap();
-        let work = |job| if job == 3 { Err(ModelError::Tokenizer("no".into())) } else { Ok(()) };
-        assert!(lanes.run(100, work, |_, ()| Ok(ControlFlow::Continue(()))).is_err());
+        let work = |job| {
+            if job == 3 {
+                Err(ModelError::Tokenizer("no".into()))
+            } else {
+                Ok(())
+            }
+        };
+        assert!(
+            lanes
+                .run(100, work, |_, ()| Ok(ControlFlow::Continue(())))
+                .is_err()
+        );
     }
 
     #[test]
     fn groups_stay_within_the_budget() {
-        assert_eq!(groups([(0, 3), (1, 4), (2, 9), (3, 1)], 8), vec![vec![0, 1], vec![2], vec![3]]);
+        assert_eq!(
+            groups([(0, 3), (1, 4), (2, 9), (3, 1)], 8),
+            vec![vec![0, 1], vec![2], vec![3]]
+        );
     }
 }

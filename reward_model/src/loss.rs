@@ -18,14 +18,21 @@ pub fn softplus(x: f64) -> f64 {
 
 /// `1 / (1 + e⁻ˣ)`, stable on both sides.
 pub fn sigmoid(x: f64) -> f64 {
-    if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) }
+    if x >= 0.0 {
+        1.0 / (1.0 + (-x).exp())
+    } else {
+        x.exp() / (1.0 + x.exp())
+    }
 }
 
 /// Bradley–Terry loss `weight · softplus(margin − (chosen − rejected))` of one pair, with its slope in closed form:
 /// automatic differentiation of the stable form loses the gradient at a difference of exactly 0, where |x| has none.
 pub fn bradley_terry(chosen: f64, rejected: f64, margin: f64, weight: f64) -> PairLoss {
     let behind = margin - (chosen - rejected);
-    PairLoss { loss: weight * softplus(behind), slope: -weight * sigmoid(behind) }
+    PairLoss {
+        loss: weight * softplus(behind),
+        slope: -weight * sigmoid(behind),
+    }
 }
 
 #[cfg(test)]
@@ -45,8 +52,14 @@ mod tests {
         ];
         for (difference, margin, loss, slope) in reference {
             let got = bradley_terry(difference, 0.0, margin, 1.0);
-            assert!((got.loss - loss).abs() <= 1e-12 * loss.max(1e-12), "{difference}: {got:?}");
-            assert!((got.slope - slope).abs() <= 1e-12 * slope.abs().max(1e-12), "{difference}: {got:?}");
+            assert!(
+                (got.loss - loss).abs() <= 1e-12 * loss.max(1e-12),
+                "{difference}: {got:?}"
+            );
+            assert!(
+                (got.slope - slope).abs() <= 1e-12 * slope.abs().max(1e-12),
+                "{difference}: {got:?}"
+            );
         }
     }
 

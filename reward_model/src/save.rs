@@ -43,7 +43,9 @@ impl About {
     pub fn load(folder: &Path) -> Result<Option<Self>, ModelError> {
         let path = folder.join("touchstone.json");
         match std::fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|error| ModelError::content(&path, error)),
+            Ok(text) => serde_json::from_str(&text)
+                .map(Some)
+                .map_err(|error| ModelError::content(&path, error)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(ModelError::file(&path)(error)),
         }
@@ -59,7 +61,11 @@ pub fn check_base_model(folder: &Path) -> Result<(), ModelError> {
     let config = BertConfig::load(folder)?;
     let encoder = Encoder::load(folder, config.max_position_embeddings)?;
     if encoder.vocabulary() > config.vocab_size {
-        let message = format!("{} tokens, but config.json has {}", encoder.vocabulary(), config.vocab_size);
+        let message = format!(
+            "{} tokens, but config.json has {}",
+            encoder.vocabulary(),
+            config.vocab_size
+        );
         return Err(ModelError::content(&folder.join("tokenizer.json"), message));
     }
     let weights = folder.join("model.safetensors");
@@ -136,13 +142,22 @@ impl Parts<'_> {
         config.insert("architectures".into(), json!(["BertModel"]));
         write(folder, "config.json", &config)?;
         self.tokenizer(folder)?;
-        let (from, to) = (self.base_model.join("model.safetensors"), folder.join("model.safetensors"));
+        let (from, to) = (
+            self.base_model.join("model.safetensors"),
+            folder.join("model.safetensors"),
+        );
         std::fs::copy(&from, &to).map_err(ModelError::file(&from))?;
-        write(folder, "sentence_bert_config.json", &json!({"max_seq_length": self.encoder.max_tokens(), "do_lower_case": false}))?;
-        let module = |idx: usize, path: &str, kind: &str| {
-            json!({"idx": idx, "name": idx.to_string(), "path": path, "type": format!("sentence_transformers.models.{kind}")})
-        };
-        let modules = [module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling"), module(2, "2_Dense", "Dense")];
+        write(
+            folder,
+            "sentence_bert_config.json",
+            &json!({"max_seq_length": self.encoder.max_tokens(), "do_lower_case": false}),
+        )?;
+        let module = |idx: usize, path: &str, kind: &str| json!({"idx": idx, "name": idx.to_string(), "path": path, "type": format!("sentence_transformers.models.{kind}")});
+        let modules = [
+            module(0, "", "Transformer"),
+            module(1, "1_Pooling", "Pooling"),
+            module(2, "2_Dense", "Dense"),
+        ];
         write(folder, "modules.json", &modules)?;
         for name in ["1_Pooling", "2_Dense"] {
             let path = folder.join(name);
@@ -165,5 +180,9 @@ impl Parts<'_> {
 
 /// What a model folder is, by its files.
 pub(crate) fn kind(folder: &Path) -> Method {
-    if folder.join("modules.json").exists() { Method::Head } else { Method::Full }
+    if folder.join("modules.json").exists() {
+        Method::Head
+    } else {
+        Method::Full
+    }
 }

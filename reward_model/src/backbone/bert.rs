@@ -41,9 +41,10 @@ impl BertConfig {
         let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
         let config: Self = serde_json::from_str(&text).map_err(|error| ModelError::content(&path, error))?;
         let expect = |field: &str, value: &str| match config.other.get(field).and_then(|v| v.as_str()) {
-            Some(other) if other != value => {
-                Err(ModelError::content(&path, format!("{field} is {other:?}; only {value:?} is supported")))
-            }
+            Some(other) if other != value => Err(ModelError::content(
+                &path,
+                format!("{field} is {other:?}; only {value:?} is supported"),
+            )),
             _ => Ok(()),
         };
         expect("model_type", "bert")?;
@@ -54,7 +55,10 @@ impl BertConfig {
             && config.hidden_size.is_multiple_of(config.num_attention_heads)
             && config.type_vocab_size > 0;
         if !sound {
-            return Err(ModelError::content(&path, "hidden_size must be a multiple of num_attention_heads"));
+            return Err(ModelError::content(
+                &path,
+                "hidden_size must be a multiple of num_attention_heads",
+            ));
         }
         Ok(config)
     }
@@ -74,7 +78,10 @@ impl Batch {
             ids.extend_from_slice(text);
             offsets.push(ids.len());
         }
-        Self { ids, offsets: Arc::new(offsets) }
+        Self {
+            ids,
+            offsets: Arc::new(offsets),
+        }
     }
 
     /// Token ids, all texts.
@@ -157,18 +164,27 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
         let prefixed = format!("bert.{name}");
-        let tensor = self.source.take(if self.bare { name } else { &prefixed }, shape)?;
+        let tensor = self
+            .source
+            .take(if self.bare { name } else { &prefixed }, shape)?;
         self.weights.register(&prefixed, tensor)
     }
 
     fn dense(&mut self, name: &str, inner: usize, outer: usize) -> Result<Dense, ModelError> {
         let weight = self.tensor(&format!("{name}.weight"), &[outer, inner])?;
-        Ok(Dense { weight, bias: self.tensor(&format!("{name}.bias"), &[outer])? })
+        Ok(Dense {
+            weight,
+            bias: self.tensor(&format!("{name}.bias"), &[outer])?,
+        })
     }
 
     fn norm(&mut self, name: &str, size: usize) -> Result<Norm, ModelError> {
         let gain = self.tensor(&format!("{name}.weight"), &[size])?;
-        Ok(Norm { gain, bias: self.tensor(&format!("{name}.bias"), &[size])?, epsilon: self.epsilon })
+        Ok(Norm {
+            gain,
+            bias: self.tensor(&format!("{name}.bias"), &[size])?,
+            epsilon: self.epsilon,
+        })
     }
 }
 
@@ -181,10 +197,21 @@ impl Bert {
     pub fn load(config: &BertConfig, source: &mut Source, weights: &mut Weights) -> Result<Self, ModelError> {
         let (h, inner) = (config.hidden_size, config.intermediate_size);
         let bare = source.has("embeddings.word_embeddings.weight");
-        let mut b = Builder { source, weights, bare, epsilon: config.layer_norm_eps as f32 };
+        let mut b = Builder {
+            source,
+            weights,
+            bare,
+            epsilon: config.layer_norm_eps as f32,
+        };
         let words = b.tensor("embeddings.word_embeddings.weight", &[config.vocab_size, h])?;
-        let positions = b.tensor("embeddings.position_embeddings.weight", &[config.max_position_embeddings, h])?;
-        let kinds = b.tensor("embeddings.token_type_embeddings.weight", &[config.type_vocab_size, h])?;
+        let positions = b.tensor(
+            "embeddings.position_embeddings.weight",
+            &[config.max_position_embeddings, h],
+        )?;
+        let kinds = b.tensor(
+            "embeddings.token_type_embeddings.weight",
+            &[config.type_vocab_size, h],
+        )?;
         let norm = b.norm("embeddings.LayerNorm", h)?;
         let layers = (0..config.num_hidden_layers)
             .map(|i| {
@@ -201,7 +228,15 @@ impl Bert {
                 })
             })
             .collect::<Result<_, ModelError>>()?;
-        Ok(Self { words, positions, kinds, norm, layers, heads: config.num_attention_heads, hidden: h })
+        Ok(Self {
+            words,
+            positions,
+            kinds,
+            norm,
+            layers,
+            heads: config.num_attention_heads,
+            hidden: h,
+        })
     }
 
     /// The same weights, sharing their memory, for computing without a graph.
@@ -220,7 +255,12 @@ impl Bert {
         }
         norm(&mut copy.norm);
         for layer in &mut copy.layers {
-            for d in [&mut layer.query, &mut layer.key, &mut layer.value, &mut layer.attended] {
+            for d in [
+                &mut layer.query,
+                &mut layer.key,
+                &mut layer.value,
+                &mut layer.attended,
+            ] {
                 dense(d);
             }
             dense(&mut layer.inner);
@@ -248,7 +288,9 @@ impl Bert {
         let offsets = &batch.offsets;
         let texts = offsets.len() - 1;
         let positions: Vec<u32> = offsets.windows(2).flat_map(|w| 0..(w[1] - w[0]) as u32).collect();
-        let positions = self.positions.index_select(&Tensor::new(positions, &Device::Cpu)?, 0)?;
+        let positions = self
+            .positions
+            .index_select(&Tensor::new(positions, &Device::Cpu)?, 0)?;
         let x = (words + positions)?.broadcast_add(&self.kinds.narrow(0, 0, 1)?)?;
         let mut x = self.norm.forward(&x)?;
         for (i, layer) in self.layers.iter().enumerate() {
@@ -260,9 +302,15 @@ impl Bert {
             } else {
                 (x.clone(), offsets.clone())
             };
-            let (q, k, v) = (layer.query.forward(&rows)?, layer.key.forward(&x)?, layer.value.forward(&x)?);
+            let (q, k, v) = (
+                layer.query.forward(&rows)?,
+                layer.key.forward(&x)?,
+                layer.value.forward(&x)?,
+            );
             let context = ops::attention([&q, &k, &v], self.heads, &queries, offsets)?;
-            let y = layer.attended_norm.forward(&(layer.attended.forward(&context)? + rows)?)?;
+            let y = layer
+                .attended_norm
+                .forward(&(layer.attended.forward(&context)? + rows)?)?;
             let inner = ops::gelu(&layer.inner.forward(&y)?)?;
             x = layer.outer_norm.forward(&(layer.outer.forward(&inner)? + y)?)?;
         }

@@ -21,8 +21,18 @@ pub(crate) struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// `rows × columns`, rows `stride` elements apart.
     pub fn new(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        assert!(fits(data.len(), rows, columns, stride), "{rows}×{columns} by {stride} in {}", data.len());
-        Self { data, rows, columns, row_stride: stride, column_stride: 1 }
+        assert!(
+            fits(data.len(), rows, columns, stride),
+            "{rows}×{columns} by {stride} in {}",
+            data.len()
+        );
+        Self {
+            data,
+            rows,
+            columns,
+            row_stride: stride,
+            column_stride: 1,
+        }
     }
 
     /// The same elements with rows and columns exchanged.
@@ -45,7 +55,11 @@ fn fits(len: usize, rows: usize, columns: usize, stride: usize) -> bool {
 pub(crate) fn product(out: &mut [f32], stride: usize, left: Matrix, right: Matrix, keep: bool, scale: f32) {
     let (rows, columns, depth) = (left.rows, right.columns, left.columns);
     assert_eq!(depth, right.rows, "inner sizes of a product");
-    assert!(fits(out.len(), rows, columns, stride), "{rows}×{columns} by {stride} in {}", out.len());
+    assert!(
+        fits(out.len(), rows, columns, stride),
+        "{rows}×{columns} by {stride} in {}",
+        out.len()
+    );
     // SAFETY: both operands were checked to lie in their slices when made (a transposed one covers the same
     // elements), the result was checked above, and `out` is borrowed mutably, so it overlaps neither.
     unsafe {
@@ -97,7 +111,8 @@ fn normal(x: f32) -> (f32, f32) {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * z);
     let bell = exp(-z * z);
-    let tail = ((((1.061_405_4 * t - 1.453_152) * t + 1.421_413_7) * t - 0.284_496_74) * t + 0.254_829_6) * t * bell;
+    let tail =
+        ((((1.061_405_4 * t - 1.453_152) * t + 1.421_413_7) * t - 0.284_496_74) * t + 0.254_829_6) * t * bell;
     let half = 0.5 * tail;
     (if x < 0.0 { half } else { 1.0 - half }, bell)
 }
@@ -146,7 +161,13 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let b = &b[..a.len()];
     Arch::new().dispatch(
         #[inline(always)]
-        || sum(a, #[inline(always)] |i, a| a * b[i]),
+        || {
+            sum(
+                a,
+                #[inline(always)]
+                |i, a| a * b[i],
+            )
+        },
     )
 }
 
@@ -154,14 +175,29 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 pub(crate) fn add_scaled(to: &mut [f32], from: &[f32], scale: f32) {
     Arch::new().dispatch(
         #[inline(always)]
-        || to.iter_mut().zip(from).for_each(|(to, &from)| *to += scale * from),
+        || {
+            to.iter_mut()
+                .zip(from)
+                .for_each(|(to, &from)| *to += scale * from)
+        },
     );
 }
 
 /// Sum of squares in double precision, in a fixed order.
 pub(crate) fn squares(x: &[f32]) -> f64 {
     x.chunks(4096)
-        .map(|chunk| f64::from(Arch::new().dispatch(#[inline(always)] || sum(chunk, #[inline(always)] |_, x| x * x))))
+        .map(|chunk| {
+            f64::from(Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    sum(
+                        chunk,
+                        #[inline(always)]
+                        |_, x| x * x,
+                    )
+                },
+            ))
+        })
         .sum()
 }
 
@@ -179,7 +215,12 @@ pub(crate) fn softmax_rows(x: &mut [f32], columns: usize, scale: f32) {
                 }
                 let highest = lanes.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 row.iter_mut().for_each(|x| *x = exp((*x - highest) * scale));
-                let inverse = 1.0 / sum(row, #[inline(always)] |_, x| x);
+                let inverse = 1.0
+                    / sum(
+                        row,
+                        #[inline(always)]
+                        |_, x| x,
+                    );
                 row.iter_mut().for_each(|x| *x *= inverse);
             }
         },
@@ -192,8 +233,14 @@ pub(crate) fn softmax_backward_rows(p: &[f32], dp: &mut [f32], columns: usize, s
         #[inline(always)]
         || {
             for (p, dp) in p.chunks_exact(columns).zip(dp.chunks_exact_mut(columns)) {
-                let mean = sum(p, #[inline(always)] |i, p| p * dp[i]);
-                dp.iter_mut().zip(p).for_each(|(d, &p)| *d = scale * p * (*d - mean));
+                let mean = sum(
+                    p,
+                    #[inline(always)]
+                    |i, p| p * dp[i],
+                );
+                dp.iter_mut()
+                    .zip(p)
+                    .for_each(|(d, &p)| *d = scale * p * (*d - mean));
             }
         },
     );
@@ -202,8 +249,16 @@ pub(crate) fn softmax_backward_rows(p: &[f32], dp: &mut [f32], columns: usize, s
 #[inline(always)]
 fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
     let n = row.len() as f32;
-    let mean = sum(row, #[inline(always)] |_, x| x) / n;
-    let variance = sum(row, #[inline(always)] |_, x| (x - mean) * (x - mean)) / n;
+    let mean = sum(
+        row,
+        #[inline(always)]
+        |_, x| x,
+    ) / n;
+    let variance = sum(
+        row,
+        #[inline(always)]
+        |_, x| (x - mean) * (x - mean),
+    ) / n;
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
@@ -228,15 +283,26 @@ pub(crate) fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, ou
 pub(crate) fn layer_norm_backward(x: &[f32], gain: &[f32], epsilon: f32, dy: &[f32]) -> [Vec<f32>; 3] {
     let columns = gain.len();
     let (mut dx, mut dgain, mut dbias) = (vec![0.0; x.len()], vec![0.0; columns], vec![0.0; columns]);
-    let rows = x.chunks_exact(columns).zip(dy.chunks_exact(columns)).zip(dx.chunks_exact_mut(columns));
+    let rows = x
+        .chunks_exact(columns)
+        .zip(dy.chunks_exact(columns))
+        .zip(dx.chunks_exact_mut(columns));
     Arch::new().dispatch(
         #[inline(always)]
         || {
             for ((row, dy), dx) in rows {
                 let (mean, inverse) = moments(row, epsilon);
                 let n = columns as f32;
-                let along = sum(dy, #[inline(always)] |i, d| d * gain[i]) / n;
-                let across = sum(dy, #[inline(always)] |i, d| d * gain[i] * (row[i] - mean) * inverse) / n;
+                let along = sum(
+                    dy,
+                    #[inline(always)]
+                    |i, d| d * gain[i],
+                ) / n;
+                let across = sum(
+                    dy,
+                    #[inline(always)]
+                    |i, d| d * gain[i] * (row[i] - mean) * inverse,
+                ) / n;
                 for i in 0..columns {
                     let unit = (row[i] - mean) * inverse;
                     dgain[i] += dy[i] * unit;
@@ -253,11 +319,20 @@ pub(crate) fn layer_norm_backward(x: &[f32], gain: &[f32], epsilon: f32, dy: &[f
 mod tests {
     use super::*;
 
-    /// SciPy 1.17: `scipy.stats.norm.cdf(x) * x`; torch's exact `F.gelu` agrees.
+    /// PyTorch 2.15, float64: `torch.nn.functional.gelu(x)`.
     #[test]
     fn gelu_equals_reference() {
         let x = [-3.0f32, -1.0, -0.1, 0.0, 0.5, 2.0, 10.0, -40.0];
-        let y = [-0.004_049_694, -0.158_655_25, -0.046_017_22, 0.0, 0.345_731_23, 1.954_499_7, 10.0, 0.0];
+        let y = [
+            -0.004_049_694,
+            -0.158_655_25,
+            -0.046_017_22,
+            0.0,
+            0.345_731_23,
+            1.954_499_7,
+            10.0,
+            0.0,
+        ];
         let mut out = Vec::new();
         gelu(&x, &mut out);
         for (got, want) in out.iter().zip(y) {

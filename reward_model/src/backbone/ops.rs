@@ -17,9 +17,16 @@ pub(crate) struct Floats<'a> {
 impl<'a> Floats<'a> {
     pub fn of(tensor: &'a Tensor) -> Result<Self> {
         let (storage, layout) = tensor.storage_and_layout();
-        let Some((from, to)) = layout.contiguous_offsets() else { bail!("a contiguous tensor is needed") };
-        let Storage::Cpu(CpuStorage::F32(_)) = &*storage else { bail!("an f32 tensor on the CPU is needed") };
-        Ok(Self { storage: Box::new(storage), range: from..to })
+        let Some((from, to)) = layout.contiguous_offsets() else {
+            bail!("a contiguous tensor is needed")
+        };
+        let Storage::Cpu(CpuStorage::F32(_)) = &*storage else {
+            bail!("an f32 tensor on the CPU is needed")
+        };
+        Ok(Self {
+            storage: Box::new(storage),
+            range: from..to,
+        })
     }
 }
 
@@ -89,12 +96,31 @@ impl CustomOp3 for Linear {
         let (xs, ws, dys) = (Floats::of(x)?, Floats::of(w)?, Floats::of(&dy)?);
         let dym = Matrix::new(&dys, n, outer, outer);
         let mut dx = vec![0.0; n * inner];
-        product(&mut dx, inner, dym, Matrix::new(&ws, outer, inner, inner), false, 1.0);
+        product(
+            &mut dx,
+            inner,
+            dym,
+            Matrix::new(&ws, outer, inner, inner),
+            false,
+            1.0,
+        );
         let mut dw = vec![0.0; outer * inner];
-        product(&mut dw, inner, dym.transposed(), Matrix::new(&xs, n, inner, inner), false, 1.0);
+        product(
+            &mut dw,
+            inner,
+            dym.transposed(),
+            Matrix::new(&xs, n, inner, inner),
+            false,
+            1.0,
+        );
         let mut db = vec![0.0; outer];
-        dys.chunks_exact(outer).for_each(|row| kernels::add_scaled(&mut db, row, 1.0));
-        Ok((Some(tensor(dx, (n, inner))?), Some(tensor(dw, (outer, inner))?), Some(tensor(db, outer)?)))
+        dys.chunks_exact(outer)
+            .for_each(|row| kernels::add_scaled(&mut db, row, 1.0));
+        Ok((
+            Some(tensor(dx, (n, inner))?),
+            Some(tensor(dw, (outer, inner))?),
+            Some(tensor(db, outer)?),
+        ))
     }
 }
 
@@ -148,7 +174,13 @@ impl CustomOp3 for LayerNorm {
         bl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let mut y = Vec::new();
-        kernels::layer_norm(floats(x, xl)?, floats(g, gl)?, floats(b, bl)?, self.epsilon, &mut y);
+        kernels::layer_norm(
+            floats(x, xl)?,
+            floats(g, gl)?,
+            floats(b, bl)?,
+            self.epsilon,
+            &mut y,
+        );
         Ok((CpuStorage::F32(y), xl.shape().clone()))
     }
 
@@ -161,9 +193,17 @@ impl CustomOp3 for LayerNorm {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let [dx, dgain, dbias] =
-            kernels::layer_norm_backward(&Floats::of(x)?, &Floats::of(gain)?, self.epsilon, &Floats::of(&dy)?);
-        Ok((Some(tensor(dx, x.shape())?), Some(tensor(dgain, gain.shape())?), Some(tensor(dbias, gain.shape())?)))
+        let [dx, dgain, dbias] = kernels::layer_norm_backward(
+            &Floats::of(x)?,
+            &Floats::of(gain)?,
+            self.epsilon,
+            &Floats::of(&dy)?,
+        );
+        Ok((
+            Some(tensor(dx, x.shape())?),
+            Some(tensor(dgain, gain.shape())?),
+            Some(tensor(dbias, gain.shape())?),
+        ))
     }
 }
 
@@ -184,7 +224,15 @@ pub(crate) fn attention(
     queries: &Offsets,
     keys: &Offsets,
 ) -> Result<Tensor> {
-    q.apply_op3(k, v, Attention { heads, queries: queries.clone(), keys: keys.clone() })
+    q.apply_op3(
+        k,
+        v,
+        Attention {
+            heads,
+            queries: queries.clone(),
+            keys: keys.clone(),
+        },
+    )
 }
 
 /// Query rows worked on at once: their scores against 512 keys stay in the second-level cache.
@@ -276,17 +324,35 @@ impl CustomOp3 for Attention {
             self.probabilities(&tile, width, &qs, &ks, &mut p);
             let dout = Matrix::new(&douts[tile.q..], tile.rows, size, width);
             let probabilities = Matrix::new(&p, tile.rows, tile.keys, tile.keys);
-            product(&mut dv[tile.k..], width, probabilities.transposed(), dout, true, 1.0);
+            product(
+                &mut dv[tile.k..],
+                width,
+                probabilities.transposed(),
+                dout,
+                true,
+                1.0,
+            );
             ds.resize(tile.rows * tile.keys, 0.0);
             let values = Matrix::new(&vs[tile.k..], tile.keys, size, width);
             product(&mut ds, tile.keys, dout, values.transposed(), false, 1.0);
             kernels::softmax_backward_rows(&p, &mut ds, tile.keys, scale);
             let scores = Matrix::new(&ds, tile.rows, tile.keys, tile.keys);
-            product(&mut dq[tile.q..], width, scores, Matrix::new(&ks[tile.k..], tile.keys, size, width), false, 1.0);
+            product(
+                &mut dq[tile.q..],
+                width,
+                scores,
+                Matrix::new(&ks[tile.k..], tile.keys, size, width),
+                false,
+                1.0,
+            );
             let queries = Matrix::new(&qs[tile.q..], tile.rows, size, width);
             product(&mut dk[tile.k..], width, scores.transposed(), queries, true, 1.0);
         });
-        Ok((Some(tensor(dq, (m, width))?), Some(tensor(dk, (n, width))?), Some(tensor(dv, (n, width))?)))
+        Ok((
+            Some(tensor(dq, (m, width))?),
+            Some(tensor(dk, (n, width))?),
+            Some(tensor(dv, (n, width))?),
+        ))
     }
 }
 
@@ -298,7 +364,9 @@ mod tests {
 
     fn random(shape: impl Into<Shape>, seed: u64) -> Var {
         let (shape, mut random) = (shape.into(), Random::new(seed, 0));
-        let data: Vec<f32> = (0..shape.elem_count()).map(|_| random.normal(1.0) as f32).collect();
+        let data: Vec<f32> = (0..shape.elem_count())
+            .map(|_| random.normal(1.0) as f32)
+            .collect();
         Var::from_tensor(&tensor(data, shape).unwrap()).unwrap()
     }
 
@@ -307,12 +375,25 @@ mod tests {
         let (a, b) = (ours(), plain());
         let mix = random(a.shape(), 99);
         let near = |a: &Tensor, b: &Tensor| {
-            let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            let difference = (a - b)
+                .unwrap()
+                .abs()
+                .unwrap()
+                .max_all()
+                .unwrap()
+                .to_scalar::<f32>()
+                .unwrap();
             assert!(difference < 2e-5, "{difference}");
         };
         near(&a, &b);
-        let gradients =
-            |y: &Tensor| (y * mix.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
+        let gradients = |y: &Tensor| {
+            (y * mix.as_tensor())
+                .unwrap()
+                .sum_all()
+                .unwrap()
+                .backward()
+                .unwrap()
+        };
         let (ga, gb) = (gradients(&a), gradients(&b));
         for input in inputs {
             near(ga.get(input).expect("a gradient"), gb.get(input).unwrap());
@@ -325,7 +406,12 @@ mod tests {
         compare(
             &v,
             || linear(&v[0], &v[1], &v[2]).unwrap(),
-            || v[0].matmul(&v[1].t().unwrap()).unwrap().broadcast_add(&v[2]).unwrap(),
+            || {
+                v[0].matmul(&v[1].t().unwrap())
+                    .unwrap()
+                    .broadcast_add(&v[2])
+                    .unwrap()
+            },
         );
     }
 
@@ -339,9 +425,13 @@ mod tests {
     fn layer_norm_matches_candle() {
         let v = [random((6, 37), 1), random(37, 2), random(37, 3)];
         let plain = || {
-            let centred = v[0].broadcast_sub(&v[0].mean_keepdim(D::Minus1).unwrap()).unwrap();
+            let centred = v[0]
+                .broadcast_sub(&v[0].mean_keepdim(D::Minus1).unwrap())
+                .unwrap();
             let variance = centred.sqr().unwrap().mean_keepdim(D::Minus1).unwrap();
-            let unit = centred.broadcast_div(&(variance + 1e-12).unwrap().sqrt().unwrap()).unwrap();
+            let unit = centred
+                .broadcast_div(&(variance + 1e-12).unwrap().sqrt().unwrap())
+                .unwrap();
             unit.broadcast_mul(&v[1]).unwrap().broadcast_add(&v[2]).unwrap()
         };
         compare(&v, || layer_norm(&v[0], &v[1], &v[2], 1e-12).unwrap(), plain);
@@ -353,7 +443,11 @@ mod tests {
         let (heads, width) = (2, 8);
         let keys: Offsets = Arc::new(vec![0, 3, 73]);
         for queries in [keys.clone(), Arc::new(vec![0, 1, 2])] {
-            let v = [random((queries[2], width), 1), random((73, width), 2), random((73, width), 3)];
+            let v = [
+                random((queries[2], width), 1),
+                random((73, width), 2),
+                random((73, width), 3),
+            ];
             let plain = || {
                 let mut texts = Vec::new();
                 for text in 0..2 {
@@ -372,7 +466,11 @@ mod tests {
                 }
                 Tensor::cat(&texts, 0).unwrap()
             };
-            compare(&v, || attention([&v[0], &v[1], &v[2]], heads, &queries, &keys).unwrap(), plain);
+            compare(
+                &v,
+                || attention([&v[0], &v[1], &v[2]], heads, &queries, &keys).unwrap(),
+                plain,
+            );
         }
     }
 }

@@ -24,7 +24,11 @@ impl Source {
         std::fs::metadata(path).map_err(ModelError::file(path))?;
         let tensors = candle_core::safetensors::load(path, &Device::Cpu)
             .map_err(|error| ModelError::content(path, error))?;
-        Ok(Self { tensors, path: path.to_owned(), random: Random::new(seed, 1) })
+        Ok(Self {
+            tensors,
+            path: path.to_owned(),
+            random: Random::new(seed, 1),
+        })
     }
 
     /// Whether there is a tensor of this name.
@@ -48,7 +52,9 @@ impl Source {
         if self.has(name) {
             return self.take(name, shape);
         }
-        let data: Vec<f32> = (0..shape.iter().product()).map(|_| self.random.normal(0.02) as f32).collect();
+        let data: Vec<f32> = (0..shape.iter().product())
+            .map(|_| self.random.normal(0.02) as f32)
+            .collect();
         Ok(Tensor::from_vec(data, shape, &Device::Cpu)?)
     }
 
@@ -87,7 +93,13 @@ impl Weights {
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
         let views = (self.names.iter().zip(&self.vars))
             .map(|(name, var)| {
-                Ok((name.as_str(), FloatView { shape: var.dims().to_vec(), data: Floats::of(var.as_tensor())? }))
+                Ok((
+                    name.as_str(),
+                    FloatView {
+                        shape: var.dims().to_vec(),
+                        data: Floats::of(var.as_tensor())?,
+                    },
+                ))
             })
             .collect::<Result<Vec<_>, ModelError>>()?;
         save_views(views, path)
@@ -106,7 +118,13 @@ impl Weights {
 /// Writes slices under names, as flat tensors.
 pub(crate) fn save_slices(names: &[String], slices: &[Vec<f32>], path: &Path) -> Result<(), ModelError> {
     let views = names.iter().zip(slices).map(|(name, data)| {
-        (name.as_str(), FloatView { shape: vec![data.len()], data: data.as_slice() })
+        (
+            name.as_str(),
+            FloatView {
+                shape: vec![data.len()],
+                data: data.as_slice(),
+            },
+        )
     });
     save_views(views.collect(), path)
 }

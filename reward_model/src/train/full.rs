@@ -49,18 +49,29 @@ impl<'a> Full<'a> {
         let encode = |pairs: &[Pair], cut: &mut Cut| -> Result<Vec<[Encoded; 2]>, ModelError> {
             let texts: Vec<String> = pairs.iter().flat_map(Pair::texts).collect();
             let encoded = setting.lanes.install(|| setting.encoder.encode_all(&texts))?;
-            encoded.iter().for_each(|text| cut.add(text.ids.len(), text.cut_tokens));
+            encoded
+                .iter()
+                .for_each(|text| cut.add(text.ids.len(), text.cut_tokens));
             let mut encoded = encoded.into_iter();
             Ok(std::iter::from_fn(|| Some([encoded.next()?, encoded.next()?])).collect())
         };
         let train = encode(&request.train, &mut cut[0])?;
         let held_out = encode(&request.held_out, &mut cut[1])?;
-        Ok(Self { weights, classifier, train, held_out, lanes: setting.lanes, cut })
+        Ok(Self {
+            weights,
+            classifier,
+            train,
+            held_out,
+            lanes: setting.lanes,
+            cut,
+        })
     }
 
     /// Forward and backward over a few pairs, alone on its lane.
     fn micro(&self, pairs: &[usize], losses: &PairLosses) -> Result<Micro, ModelError> {
-        let texts = pairs.iter().flat_map(|&pair| self.train[pair].iter().map(|text| text.ids.as_slice()));
+        let texts = pairs
+            .iter()
+            .flat_map(|&pair| self.train[pair].iter().map(|text| text.ids.as_slice()));
         let batch = Batch::new(texts);
         let words = self.classifier.bert.trainable(&batch)?;
         let rewards = self.classifier.forward(&batch, words.as_tensor())?;
@@ -76,8 +87,18 @@ impl<'a> Full<'a> {
         let mut store = (rewards * slopes)?.sum_all()?.backward()?;
         let no_gradient = || candle_core::Error::Msg("the words got no gradient".to_owned());
         let words = store.remove(words.as_tensor()).ok_or_else(no_gradient)?;
-        let gradients = self.weights.vars.iter().map(|var| store.remove(var.as_tensor())).collect();
-        Ok(Micro { loss, batch, words, gradients })
+        let gradients = self
+            .weights
+            .vars
+            .iter()
+            .map(|var| store.remove(var.as_tensor()))
+            .collect();
+        Ok(Micro {
+            loss,
+            batch,
+            words,
+            gradients,
+        })
     }
 }
 
@@ -95,7 +116,10 @@ impl Learner for Full<'_> {
     }
 
     fn lengths(&self) -> Vec<usize> {
-        self.train.iter().map(|[a, b]| a.ids.len().max(b.ids.len())).collect()
+        self.train
+            .iter()
+            .map(|[a, b]| a.ids.len().max(b.ids.len()))
+            .collect()
     }
 
     fn gradients(
@@ -108,7 +132,10 @@ impl Learner for Full<'_> {
         let mut order = pairs.to_vec();
         order.sort_by_key(|&pair| (std::cmp::Reverse(size(pair)), pair));
         let jobs = groups(order.into_iter().map(|pair| (pair, size(pair))), MICRO_TOKENS);
-        let mut sums = StepSums { loss: 0.0, tokens: pairs.iter().map(|&pair| size(pair)).sum() };
+        let mut sums = StepSums {
+            loss: 0.0,
+            tokens: pairs.iter().map(|&pair| size(pair)).sum(),
+        };
         let work = |job: usize| self.micro(&jobs[job], losses);
         self.lanes.run(jobs.len(), work, |_, micro| {
             sums.loss += micro.loss;
@@ -133,12 +160,19 @@ impl Learner for Full<'_> {
         let ids = |text: usize| self.held_out[text / 2][text % 2].ids.as_slice();
         let mut order: Vec<usize> = (0..2 * self.held_out.len()).collect();
         order.sort_by_key(|&text| std::cmp::Reverse(ids(text).len()));
-        let jobs = groups(order.into_iter().map(|text| (text, ids(text).len())), BATCH_TOKENS);
+        let jobs = groups(
+            order.into_iter().map(|text| (text, ids(text).len())),
+            BATCH_TOKENS,
+        );
         let mut rewards: HashMap<usize, f32> = HashMap::new();
         let work = |job: usize| model.rewards(&Batch::new(jobs[job].iter().map(|&text| ids(text))));
         self.lanes.run(jobs.len(), work, |job, values| {
             rewards.extend(jobs[job].iter().copied().zip(values));
-            Ok(if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok(if stop.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
         })?;
         let pair = |i: usize| Some([*rewards.get(&(2 * i))?, *rewards.get(&(2 * i + 1))?]);
         Ok((0..self.held_out.len()).map(pair).collect())

@@ -50,19 +50,36 @@ impl Head {
         let boundary = all.len();
         all.extend(texts(&request.held_out));
         let embedded = embedder.embed(&all, stop, &mut |done, total, tokens_per_second| {
-            on_event(Event::Embedding { done, total, tokens_per_second });
+            on_event(Event::Embedding {
+                done,
+                total,
+                tokens_per_second,
+            });
         })?;
-        let Some(mut train) = embedded else { return Ok(None) };
+        let Some(mut train) = embedded else {
+            return Ok(None);
+        };
         let held_out = train.split_off(boundary);
         let cut = [&train, &held_out].map(|texts| {
             let mut cut = Cut::default();
-            texts.iter().for_each(|text| cut.add(text.tokens as usize, text.cut_tokens as usize));
+            texts
+                .iter()
+                .for_each(|text| cut.add(text.tokens as usize, text.cut_tokens as usize));
             cut
         });
         let mut weights = Weights::default();
         // From zero, so that the head's first word is "I do not know"; the loss is convex, any start does.
-        weights.register("linear.weight", Tensor::zeros((1, pooling.width()), DType::F32, &Device::Cpu)?)?;
-        Ok(Some(Self { weights, pooling, train, held_out, cut }))
+        weights.register(
+            "linear.weight",
+            Tensor::zeros((1, pooling.width()), DType::F32, &Device::Cpu)?,
+        )?;
+        Ok(Some(Self {
+            weights,
+            pooling,
+            train,
+            held_out,
+            cut,
+        }))
     }
 
     fn weight(&self) -> &Tensor {

@@ -77,7 +77,12 @@ trait Learner {
     /// Longer text of each training pair, in tokens.
     fn lengths(&self) -> Vec<usize>;
     /// Adds the gradients of `slope`-weighted rewards of the pairs at these places.
-    fn gradients(&self, pairs: &[usize], loss: &PairLosses, gradients: &mut [Vec<f32>]) -> Result<StepSums, TrainError>;
+    fn gradients(
+        &self,
+        pairs: &[usize],
+        loss: &PairLosses,
+        gradients: &mut [Vec<f32>],
+    ) -> Result<StepSums, TrainError>;
     /// Rewards of the held-out pairs; nothing when `stop` was raised on the way.
     fn held_out(&self, stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError>;
     /// Moves all rewards by `shift` and writes the folder.
@@ -96,8 +101,17 @@ impl PairLosses<'_> {
     /// Loss of a pair and its slope, as parts of the batch's weighted mean.
     fn of(&self, pair: usize, rewards: [f64; 2]) -> crate::loss::PairLoss {
         let pair = &self.pairs[pair];
-        let margin = if self.use_margin { f64::from(pair.margin) } else { 0.0 };
-        bradley_terry(rewards[0], rewards[1], margin, f64::from(pair.weight) * self.scale)
+        let margin = if self.use_margin {
+            f64::from(pair.margin)
+        } else {
+            0.0
+        };
+        bradley_terry(
+            rewards[0],
+            rewards[1],
+            margin,
+            f64::from(pair.weight) * self.scale,
+        )
     }
 }
 
@@ -119,26 +133,45 @@ pub fn train(
     let base_hash = hash_model(&config.base_model)?;
     let data_hash = hash_pairs(&request.train);
     let fingerprint = fingerprint(request, &base_hash, &data_hash);
-    let changed = || TrainError::Changed { run_dir: request.run_dir.clone() };
+    let changed = || TrainError::Changed {
+        run_dir: request.run_dir.clone(),
+    };
     let model_dir = request.run_dir.join("model");
     if let Some(about) = About::load(&model_dir)? {
         if about.fingerprint != fingerprint {
             return Err(changed());
         }
-        on_event(Event::Finished { metrics: about.metrics, seconds: about.seconds });
-        return Ok(TrainOutcome::Finished { model_dir, about: Box::new(about) });
+        on_event(Event::Finished {
+            metrics: about.metrics,
+            seconds: about.seconds,
+        });
+        return Ok(TrainOutcome::Finished {
+            model_dir,
+            about: Box::new(about),
+        });
     }
     let checkpoints = Checkpoints::new(&request.run_dir);
     let state = checkpoints.last()?;
-    if state.as_ref().is_some_and(|state| state.fingerprint != fingerprint) {
+    if state
+        .as_ref()
+        .is_some_and(|state| state.fingerprint != fingerprint)
+    {
         return Err(changed());
     }
     std::fs::create_dir_all(&request.run_dir).map_err(ModelError::file(&request.run_dir))?;
     let lanes = Lanes::new(request.threads)?;
     let encoder = Encoder::load(&config.base_model, config.max_tokens)?;
-    let setting = Setting { request, encoder: &encoder, lanes: &lanes, base_hash: &base_hash };
+    let setting = Setting {
+        request,
+        encoder: &encoder,
+        lanes: &lanes,
+        base_hash: &base_hash,
+    };
     let resumed = state.is_some();
-    let state = state.unwrap_or_else(|| State { fingerprint, ..State::default() });
+    let state = state.unwrap_or_else(|| State {
+        fingerprint,
+        ..State::default()
+    });
     let learner: Box<dyn Learner> = match config.method {
         Method::Head => match head::Head::new(&setting, stop, on_event)? {
             Some(head) => Box::new(head),
@@ -146,7 +179,14 @@ pub fn train(
         },
         Method::Full => Box::new(full::Full::new(&setting)?),
     };
-    let mut run = Run { setting, learner: learner.as_ref(), checkpoints, state, started, data_hash };
+    let mut run = Run {
+        setting,
+        learner: learner.as_ref(),
+        checkpoints,
+        state,
+        started,
+        data_hash,
+    };
     run.go(resumed, on_event, stop)
 }
 
@@ -185,7 +225,11 @@ impl Run<'_> {
         let steps = per_epoch * u64::from(config.epochs);
         let evaluate_every = ((config.evaluate_every * per_epoch as f64).round() as u64).max(1);
         // A head takes thousands of steps a second: some two hundred points make its curve.
-        let tell_every = if config.method == Method::Head { (steps / 200).max(1) } else { 1 };
+        let tell_every = if config.method == Method::Head {
+            (steps / 200).max(1)
+        } else {
+            1
+        };
         let [train_cut, held_out_cut] = learner.cut();
         on_event(Event::Started {
             train_pairs: request.train.len(),
@@ -223,14 +267,21 @@ impl Run<'_> {
             }
             let epoch = step / per_epoch;
             if order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-                order = Some((epoch, order::batches(&lengths, config.batch_pairs, config.seed, epoch)));
+                order = Some((
+                    epoch,
+                    order::batches(&lengths, config.batch_pairs, config.seed, epoch),
+                ));
             }
             let Some((_, batches)) = &order else { continue };
             let batch = &batches[(step % per_epoch) as usize];
             gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
             let total: f64 = batch.iter().map(|&i| f64::from(request.train[i].weight)).sum();
             let scale = if total > 0.0 { 1.0 / total } else { 0.0 };
-            let losses = PairLosses { pairs: &request.train, use_margin: config.use_margin, scale };
+            let losses = PairLosses {
+                pairs: &request.train,
+                use_margin: config.use_margin,
+                scale,
+            };
             let sums = learner.gradients(batch, &losses, &mut gradients)?;
             let length = self.setting.lanes.install(|| norm(&gradients));
             if !sums.loss.is_finite() || !length.is_finite() {
@@ -238,9 +289,20 @@ impl Run<'_> {
             }
             let rate = learning_rate(config.learning_rate, config.warmup_share, step, steps);
             let limit = config.max_grad_norm;
-            let scale = if limit > 0.0 && length > limit { limit / length } else { 1.0 };
-            let update = Update { step, learning_rate: rate, weight_decay: config.weight_decay, scale };
-            self.setting.lanes.install(|| optimizer.step(weights, &gradients, update))?;
+            let scale = if limit > 0.0 && length > limit {
+                limit / length
+            } else {
+                1.0
+            };
+            let update = Update {
+                step,
+                learning_rate: rate,
+                weight_decay: config.weight_decay,
+                scale,
+            };
+            self.setting
+                .lanes
+                .install(|| optimizer.step(weights, &gradients, update))?;
             self.state.step += 1;
             let step = self.state.step;
             speed.add(batch.len(), sums.tokens);
@@ -258,7 +320,8 @@ impl Run<'_> {
                     seconds_left: (steps - step) as f64 * passed,
                 });
             }
-            let by_steps = config.checkpoint_every_steps > 0 && step.is_multiple_of(config.checkpoint_every_steps);
+            let by_steps =
+                config.checkpoint_every_steps > 0 && step.is_multiple_of(config.checkpoint_every_steps);
             let by_time = config.checkpoint_every_seconds > 0
                 && written.elapsed().as_secs() >= config.checkpoint_every_seconds;
             if by_steps || by_time {
@@ -276,7 +339,9 @@ impl Run<'_> {
     /// Metrics of the held-out pairs, if there are any; nothing at all when stopped on the way.
     fn evaluate(&self, stop: &AtomicBool) -> Result<Option<Option<Metrics>>, TrainError> {
         let held_out = &self.setting.request.held_out;
-        let Some(rewards) = self.learner.held_out(stop)? else { return Ok(None) };
+        let Some(rewards) = self.learner.held_out(stop)? else {
+            return Ok(None);
+        };
         if rewards.iter().flatten().any(|reward| !reward.is_finite()) {
             return Err(not_finite(self.state.step, &self.setting.request.config));
         }
@@ -306,11 +371,21 @@ impl Run<'_> {
             seconds: before + self.started.elapsed().as_secs_f64(),
         };
         let model_dir = request.run_dir.join("model");
-        let parts = Parts { base_model: &request.config.base_model, encoder: self.setting.encoder, about: &about };
+        let parts = Parts {
+            base_model: &request.config.base_model,
+            encoder: self.setting.encoder,
+            about: &about,
+        };
         write_folder(&model_dir, |folder| self.learner.save(folder, &parts, shift))?;
         self.checkpoints.clear()?;
-        on_event(Event::Finished { metrics: about.metrics, seconds: about.seconds });
-        Ok(TrainOutcome::Finished { model_dir, about: Box::new(about) })
+        on_event(Event::Finished {
+            metrics: about.metrics,
+            seconds: about.seconds,
+        });
+        Ok(TrainOutcome::Finished {
+            model_dir,
+            about: Box::new(about),
+        })
     }
 }
 
@@ -322,7 +397,10 @@ struct Speed {
 
 impl Speed {
     fn new() -> Self {
-        Self { since: Instant::now(), recent: Vec::new() }
+        Self {
+            since: Instant::now(),
+            recent: Vec::new(),
+        }
     }
 
     fn pause(&mut self) {
@@ -333,7 +411,8 @@ impl Speed {
         if self.recent.len() == 20 {
             self.recent.remove(0);
         }
-        self.recent.push((self.since.elapsed().as_secs_f64(), pairs, tokens));
+        self.recent
+            .push((self.since.elapsed().as_secs_f64(), pairs, tokens));
         self.since = Instant::now();
     }
 
@@ -374,13 +453,20 @@ fn check(request: &TrainRequest) -> Result<(), TrainError> {
         } else {
             continue;
         };
-        return Err(TrainError::Pair { id: pair.id.clone(), message: problem.to_owned() });
+        return Err(TrainError::Pair {
+            id: pair.id.clone(),
+            message: problem.to_owned(),
+        });
     }
     check_base_model(&config.base_model)?;
     let positions = BertConfig::load(&config.base_model)?.max_position_embeddings;
     if config.max_tokens > positions {
         let message = format!("the base model takes at most {positions}");
-        return Err(ConfigError { field: "max_tokens", message }.into());
+        return Err(ConfigError {
+            field: "max_tokens",
+            message,
+        }
+        .into());
     }
     Ok(())
 }
@@ -418,6 +504,9 @@ fn fingerprint(request: &TrainRequest, base_hash: &str, data_hash: &str) -> Stri
         checkpoint_every_seconds: 0,
         ..request.config.clone()
     };
-    let text = format!("{config:?} {base_hash} {data_hash} {}", hash_pairs(&request.held_out));
+    let text = format!(
+        "{config:?} {base_hash} {data_hash} {}",
+        hash_pairs(&request.held_out)
+    );
     hex(&Sha256::digest(text.as_bytes()))
 }

@@ -7,11 +7,16 @@ use crate::random::Random;
 pub(super) fn batches(lengths: &[usize], size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
     let mut random = Random::new(seed, 1000 + epoch);
     // Up to a quarter on top of each length mixes the batches anew in each epoch.
-    let mut order: Vec<(f64, usize)> =
-        lengths.iter().enumerate().map(|(i, &length)| (length as f64 * (1.0 + 0.25 * random.unit()), i)).collect();
+    let mut order: Vec<(f64, usize)> = lengths
+        .iter()
+        .enumerate()
+        .map(|(i, &length)| (length as f64 * (1.0 + 0.25 * random.unit()), i))
+        .collect();
     order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let mut batches: Vec<Vec<usize>> =
-        order.chunks(size).map(|chunk| chunk.iter().map(|(_, i)| *i).collect()).collect();
+    let mut batches: Vec<Vec<usize>> = order
+        .chunks(size)
+        .map(|chunk| chunk.iter().map(|(_, i)| *i).collect())
+        .collect();
     random.shuffle(&mut batches);
     batches
 }

@@ -1,0 +1,154 @@
+//! Fits a model on preference files and prints what it cost and how good it is.
+//!
+//! `fit METHOD BASE TRAIN TEST RUN_DIR [field=value …]`: METHOD is head or full, BASE a model folder, the files are
+//! `.jsonl` or `.jsonl.gz` in Anthropic's HH or TRL's conversational form; `train_pairs=N` takes the first N only, and
+//! any field of the configuration can be set. The last line is JSON.
+
+use std::error::Error;
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use reward_model::{Event, Message, Pair, TrainConfig, TrainOutcome, TrainRequest, train};
+use serde_json::{Value, json};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [method, base, train_file, test_file, run_dir, settings @ ..] = arguments.as_slice() else {
+        return Err("fit METHOD BASE TRAIN TEST RUN_DIR [field=value …]".into());
+    };
+    let mut config = serde_json::to_value(if method == "full" {
+        TrainConfig::full()
+    } else {
+        TrainConfig::head()
+    })?;
+    config["base_model"] = json!(base);
+    let mut train_pairs = usize::MAX;
+    for setting in settings {
+        let (field, value) = setting.split_once('=').ok_or("settings are field=value")?;
+        if field == "train_pairs" {
+            train_pairs = value.parse()?;
+        } else if config.get(field).is_some() {
+            config[field] = serde_json::from_str(value)?;
+        } else {
+            return Err(format!("no field {field}").into());
+        }
+    }
+    let mut pairs = read(Path::new(train_file))?;
+    pairs.truncate(train_pairs);
+    let request = TrainRequest {
+        config: serde_json::from_value(config)?,
+        train: pairs,
+        held_out: read(Path::new(test_file))?,
+        run_dir: run_dir.into(),
+        cache_dir: Path::new(run_dir).with_file_name("cache"),
+        threads: None,
+    };
+    let start = Instant::now();
+    let mut tokens = 0.0;
+    let outcome = train(
+        &request,
+        &mut |event| {
+            match &event {
+                Event::Step { step, .. } if step % 10 != 0 && method == "full" => return,
+                Event::Step {
+                    tokens_per_second, ..
+                } => tokens = *tokens_per_second,
+                Event::Embedding { done, total, .. } if done != total && done % 400 > 20 => return,
+                _ => {}
+            }
+            println!(
+                "{:7.1} s  {}",
+                start.elapsed().as_secs_f64(),
+                serde_json::to_string(&event).unwrap_or_default()
+            );
+        },
+        &AtomicBool::new(false),
+    )?;
+    if let TrainOutcome::Finished { about, .. } = outcome {
+        let line = json!({
+            "method": method, "train": train_file, "pairs": request.train.len(), "config": about.config,
+            "metrics": about.metrics, "cut": about.train_cut, "seconds": start.elapsed().as_secs_f64(),
+            "tokens_per_second": tokens, "peak_mb": peak_mb(),
+        });
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// Peak resident memory of this process in MiB, as Linux counts it.
+fn peak_mb() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
+}
+
+fn read(path: &Path) -> Result<Vec<Pair>, Box<dyn Error>> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text)?;
+    } else {
+        std::io::BufReader::new(file).read_to_string(&mut text)?;
+    }
+    let rows = text.lines().enumerate();
+    rows.map(|(i, line)| {
+        pair(i, &serde_json::from_str(line)?).ok_or_else(|| format!("line {}", i + 1).into())
+    })
+    .collect()
+}
+
+fn pair(i: usize, row: &Value) -> Option<Pair> {
+    let (prompt, chosen, rejected) = match (&row["chosen"], &row["rejected"]) {
+        (Value::String(chosen), Value::String(rejected)) => {
+            let (mut chosen, mut rejected) = (transcript(chosen), transcript(rejected));
+            let (last, other) = (chosen.pop()?, rejected.pop()?);
+            (chosen, last.content, other.content)
+        }
+        (chosen, rejected) => {
+            let last = |messages: &Value| {
+                messages.as_array()?.last()?["content"]
+                    .as_str()
+                    .map(str::to_owned)
+            };
+            (
+                serde_json::from_value(row["prompt"].clone()).ok()?,
+                last(chosen)?,
+                last(rejected)?,
+            )
+        }
+    };
+    Some(Pair {
+        id: i.to_string(),
+        prompt,
+        chosen,
+        rejected,
+        margin: 0.0,
+        weight: 1.0,
+    })
+}
+
+/// Turns of `\n\nHuman: … \n\nAssistant: …`.
+fn transcript(text: &str) -> Vec<Message> {
+    let mut messages: Vec<Message> = Vec::new();
+    for part in format!("\n\n{}", text.trim()).split("\n\n") {
+        let turn = [("Human:", "user"), ("Assistant:", "assistant")]
+            .into_iter()
+            .find_map(|(speaker, role)| Some((part.strip_prefix(speaker)?, role)));
+        match (turn, messages.last_mut()) {
+            (Some((content, role)), _) => {
+                messages.push(Message {
+                    role: role.to_owned(),
+                    content: content.trim_start().to_owned(),
+                });
+            }
+            (None, Some(last)) => last.content.push_str(&format!("\n\n{part}")),
+            (None, None) => {}
+        }
+    }
+    messages
+}
