@@ -15,6 +15,8 @@ pub struct Services {
     pub store: Store,
     /// Markdown to sanitised HTML; the only way that anybody's text becomes markup.
     pub markdown: fn(&str) -> String,
+    /// What is kept of a secret that somebody carries.
+    pub hash_secret: fn(&str) -> String,
     /// The folder of models, uploads and, by default, the database.
     pub data_dir: Arc<Path>,
     pub site: Arc<SiteFiles>,

@@ -72,9 +72,10 @@ pub fn Page(
                     let class = if flash.good { "alert good" } else { "alert bad" };
                     let role = if flash.good { "status" } else { "alert" };
                     view! {
-                        <p class=class role=role>
+                        <div class=class role=role>
                             {flash.text}
-                        </p>
+                            {flash.secret.map(|secret| view! { <code class="secret">{secret}</code> })}
+                        </div>
                     }
                 })}
             {children()}

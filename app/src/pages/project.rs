@@ -1,11 +1,12 @@
 //! A project's overview.
 
-use domain::permission::Permission;
-use leptos::prelude::*;
+use domain::{permission::Permission, project::ProjectSummary, user::User};
+use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{
-    components::{Page, Tab, page_with, path_id},
+    components::{Page, Tab, count, page_with, path_id},
     context,
+    server_fns::projects::SetInstructions,
     viewer::require,
 };
 
@@ -14,14 +15,100 @@ use crate::{
 pub fn ProjectPage() -> impl IntoView {
     let id = path_id();
     let data = async move {
-        require(Permission::ViewProjects)?;
-        Ok(context::store().summarise_project(id?).await?)
+        let viewer = require(Permission::ViewProjects)?;
+        Ok((viewer, context::store().summarise_project(id?).await?))
     };
-    page_with(data, |summary| {
-        view! {
-            <Page title=summary.project.name.clone() project=summary.project.clone() tab=Tab::Overview>
-                <h1>{summary.project.name.clone()}</h1>
-            </Page>
-        }
-    })
+    page_with(data, |(viewer, summary)| view! { <Overview viewer summary /> })
+}
+
+#[component]
+fn Overview(viewer: User, summary: ProjectSummary) -> impl IntoView {
+    let markdown = context::services().markdown;
+    let project = summary.project.clone();
+    let base = format!("/projects/{}", project.id);
+    let manages = viewer.role.may(Permission::ManageProjects);
+    let instructions = match project.instructions.trim() {
+        "" => view! { <p class="soft">"None yet. Whoever judges goes by their own sense."</p> }.into_any(),
+        text => view! { <div class="prose" dir="auto" inner_html=markdown(text)></div> }.into_any(),
+    };
+    view! {
+        <Page title=project.name.clone() project=project.clone() tab=Tab::Overview>
+            <div class="page-head">
+                <h1 dir="auto">{project.name.clone()}</h1>
+                <div class="cluster">{ways_on(&viewer, &summary, &base)}</div>
+            </div>
+            <dl class="facts">
+                {fact(summary.prompts, "prompt", "prompts")}
+                {fact(summary.responses, "response", "responses")}
+                {fact(summary.comparisons, "comparison", "comparisons")}
+                {fact(summary.judgements, "judgement", "judgements")}
+                {fact(summary.corrections, "correction", "corrections")}
+                {fact(summary.runs, "training run", "training runs")}
+            </dl>
+            <section class="card">
+                <h2>"Instructions"</h2>
+                {instructions}
+                {manages.then(|| edit_instructions(&project))}
+            </section>
+        </Page>
+    }
+}
+
+fn fact(number: u64, one: &'static str, many: &'static str) -> impl IntoView {
+    let (number, noun) = count(number, one, many);
+    view! {
+        <div>
+            <dt>{noun}</dt>
+            <dd>{number}</dd>
+        </div>
+    }
+}
+
+fn ways_on(viewer: &User, summary: &ProjectSummary, base: &str) -> impl IntoView + use<> {
+    let may = |permission| viewer.role.may(permission);
+    if summary.comparisons == 0 {
+        return may(Permission::ManageProjects)
+            .then(|| {
+                view! {
+                    <a class="button primary" href=format!("{base}/import")>
+                        "Import a file"
+                    </a>
+                }
+            })
+            .into_any();
+    }
+    view! {
+        {(may(Permission::Train) && summary.judgements > 0)
+            .then(|| {
+                view! {
+                    <a class="button" href=format!("{base}/train")>
+                        "Train a model"
+                    </a>
+                }
+            })}
+        <a class="button primary" href=format!("{base}/judge")>
+            "Judge pairs"
+        </a>
+    }
+    .into_any()
+}
+
+fn edit_instructions(project: &domain::project::Project) -> impl IntoView + use<> {
+    view! {
+        <details>
+            <summary>"Edit the instructions"</summary>
+            <form class="stack" method="post" action=SetInstructions::url()>
+                <input type="hidden" name="project" value=project.id.to_string() />
+                <div class="field">
+                    <label for="instructions">"Instructions, in Markdown"</label>
+                    <textarea id="instructions" name="instructions" rows="8" maxlength="20000" dir="auto">
+                        {project.instructions.clone()}
+                    </textarea>
+                </div>
+                <div class="cluster">
+                    <button class="primary">"Save"</button>
+                </div>
+            </form>
+        </details>
+    }
 }

@@ -1,11 +1,40 @@
-//! (empty so far)
+//! The first visit: the owner's account.
 
 use leptos::prelude::*;
 
-use crate::components::Page;
+use crate::{
+    components::{Field, Page, PasswordField, page_with},
+    context,
+    error::AppError,
+};
 
-/// (empty so far)
+/// Asks for the owner's account, while there is none.
 #[component]
 pub fn SetupPage() -> impl IntoView {
-    view! { <Page title="Soon"><h1>"Soon"</h1></Page> }
+    let data = async move {
+        if context::store().is_fresh().await? {
+            return Ok(());
+        }
+        Err(AppError::Conflict("The owner's account is already made. Please sign in.".into()))
+    };
+    page_with(data, |()| {
+        view! {
+            <Page title="Set up">
+                <div class="entrance">
+                    <header>
+                        <h1>"Welcome to Touchstone"</h1>
+                        <p>
+                            "Make the owner's account first. Owners invite everyone else, so only you can do this."
+                        </p>
+                    </header>
+                    <form class="card narrow" method="post" action="/setup">
+                        <Field name="name" label="Your name" max=80 autocomplete="name" autofocus=true />
+                        <Field name="email" label="Email" kind="email" autocomplete="username" />
+                        <PasswordField new=true />
+                        <button class="primary">"Make the owner's account"</button>
+                    </form>
+                </div>
+            </Page>
+        }
+    })
 }

@@ -1,11 +1,30 @@
-//! (empty so far)
+//! Sign in.
 
 use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
 
-use crate::components::Page;
+use crate::components::{Field, Page, PasswordField};
 
-/// (empty so far)
+/// Asks for email and password, and keeps in mind where the person wanted to go.
 #[component]
 pub fn SignInPage() -> impl IntoView {
-    view! { <Page title="Soon"><h1>"Soon"</h1></Page> }
+    let next = use_query_map().with_untracked(|query| query.get("next")).unwrap_or_default();
+    view! {
+        <Page title="Sign in">
+            <div class="entrance">
+                <header>
+                    <h1>"Sign in"</h1>
+                </header>
+                <form class="card narrow" method="post" action="/sign-in">
+                    <input type="hidden" name="next" value=next />
+                    <Field name="email" label="Email" kind="email" autocomplete="username" autofocus=true />
+                    <PasswordField />
+                    <button class="primary">"Sign in"</button>
+                    <p class="soft small">
+                        "No account, or the password is lost? An owner of this installation can help."
+                    </p>
+                </form>
+            </div>
+        </Page>
+    }
 }

@@ -5,6 +5,7 @@ pub mod corrections;
 pub mod export;
 pub mod import;
 pub mod judge;
+pub mod projects;
 pub mod runs;
 pub mod scores;
 

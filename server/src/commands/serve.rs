@@ -3,15 +3,18 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
+use tokio::sync::watch;
 use app::context::Services;
 
 use super::open_store;
 use crate::{
+    auth::secret::hash_secret,
     config::{Config, ServeConfig},
     markdown,
     router::router,
     site::Site,
     state::{AppState, Settings},
+    worker::WorkerContext,
 };
 
 /// The command's own flags.
@@ -37,23 +40,34 @@ pub async fn run(config: Config, Args { serve }: Args) -> anyhow::Result<()> {
     let settings = Settings {
         secure_cookies: serve.secure_cookies(),
         behind_proxy: serve.behind_proxy,
+        max_upload_mb: serve.max_upload_mb,
     };
     let services = Services {
         store: store.clone(),
         markdown: markdown::render,
+        hash_secret,
         data_dir: config.data_dir.as_path().into(),
         site: Arc::new(site.names()),
         public_url: public_url.as_str().into(),
         scoring: Arc::new(crate::state::NoScoring),
     };
     let state = AppState::new(services, settings);
+    let (stop, stopped) = watch::channel(false);
+    let worker = WorkerContext::new(store.clone(), &config.data_dir, config.base_model.clone());
+    let working = (!serve.no_worker).then(|| tokio::spawn(worker.work(stopped)));
     println!("Touchstone is at {public_url}");
     tracing::info!(%listening, "serving");
     let service = router(state, site).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service)
-        .with_graceful_shutdown(stop_signal())
+        .with_graceful_shutdown(async move {
+            stop_signal().await;
+            stop.send_replace(true);
+        })
         .await
         .context("serving failed")?;
+    if let Some(working) = working {
+        working.await.context("the worker panicked")?;
+    }
     tracing::info!("stopped");
     Ok(store.close().await?)
 }
