@@ -133,6 +133,19 @@ impl BaseModel {
     }
 }
 
+/// The folder of the model, fetched if it is missing, on a thread that may block.
+pub async fn find_or_fetch(given: Option<PathBuf>, data_dir: &Path) -> Result<PathBuf, BaseModelError> {
+    let model = BaseModel::new(data_dir, given);
+    let home = model.home.display().to_string();
+    let fetched = tokio::task::spawn_blocking(move || model.fetch()).await;
+    fetched.unwrap_or_else(|panic| {
+        Err(BaseModelError::Keep {
+            folder: home,
+            error: io::Error::other(panic),
+        })
+    })
+}
+
 fn missing_file(folder: &Path) -> Option<&'static str> {
     NEEDED.into_iter().find(|name| !folder.join(name).is_file())
 }

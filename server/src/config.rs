@@ -71,6 +71,10 @@ pub struct ServeConfig {
     #[arg(long, env = "TOUCHSTONE_NO_WORKER")]
     pub no_worker: bool,
 
+    /// The largest file that may be uploaded for an import, in MB.
+    #[arg(long, env = "TOUCHSTONE_MAX_UPLOAD_MB", default_value_t = 512, value_name = "MB")]
+    pub max_upload_mb: u32,
+
     /// Read the browser's files from this folder instead of those built in (for work on styles).
     #[arg(long, env = "TOUCHSTONE_SITE_DIR", value_name = "FOLDER")]
     pub site_dir: Option<PathBuf>,

@@ -33,6 +33,8 @@ pub struct Settings {
     pub secure_cookies: bool,
     /// Believe X-Forwarded-For.
     pub behind_proxy: bool,
+    /// The largest upload, in MB.
+    pub max_upload_mb: u32,
 }
 
 impl AppState {

@@ -66,6 +66,17 @@ pub enum Outcome {
     Cancelled(Option<Value>),
 }
 
+impl Outcome {
+    /// The state that a job ends in with this.
+    pub fn state(&self) -> State {
+        match self {
+            Outcome::Done(_) => State::Done,
+            Outcome::Failed(..) => State::Failed,
+            Outcome::Cancelled(_) => State::Cancelled,
+        }
+    }
+}
+
 impl Store {
     /// Puts a job into the queue, in the caller's transaction.
     pub async fn enqueue_job(db: &impl ConnectionTrait, new: NewJob) -> Result<Uuid, StoreError> {
@@ -191,10 +202,11 @@ impl Store {
         lease: &Lease,
         outcome: Outcome,
     ) -> Result<(), StoreError> {
-        let (state, result, error) = match outcome {
-            Outcome::Done(result) => (State::Done, Some(result), None),
-            Outcome::Failed(sentence, result) => (State::Failed, result, Some(sentence)),
-            Outcome::Cancelled(result) => (State::Cancelled, result, None),
+        let state = outcome.state();
+        let (result, error) = match outcome {
+            Outcome::Done(result) => (Some(result), None),
+            Outcome::Failed(sentence, result) => (result, Some(sentence)),
+            Outcome::Cancelled(result) => (result, None),
         };
         let ended = held(lease)
             .col_expr(job::Column::State, Expr::value(state.as_str()))
@@ -242,9 +254,30 @@ impl Store {
         Ok(self.find_job(id).await?.state)
     }
 
+    /// The leases that are held, or were when their worker stopped: job and worker.
+    pub async fn list_leases(&self) -> Result<Vec<(Uuid, String)>, StoreError> {
+        let rows = job::Entity::find()
+            .filter(job::Column::State.eq(State::Running.as_str()))
+            .all(self.reader())
+            .await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| Some((row.id, row.worker?)))
+            .collect())
+    }
+
+    /// Ends a lease whose worker is known to be gone, so that the job can be claimed at once.
+    pub async fn expire_lease(&self, lease: &Lease) -> Result<(), StoreError> {
+        held(lease)
+            .col_expr(job::Column::LeaseUntil, Expr::value(now() - 1))
+            .exec(self.writer())
+            .await?;
+        Ok(())
+    }
+
     /// The job of this identifier.
     pub async fn find_job(&self, id: Uuid) -> Result<Job, StoreError> {
-        let found = job::Entity::find_by_id(id).one(self.writer()).await?;
+        let found = job::Entity::find_by_id(id).one(self.reader()).await?;
         found.ok_or(StoreError::NotFound("The job"))?.try_into()
     }
 

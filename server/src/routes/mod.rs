@@ -4,3 +4,4 @@ pub mod api;
 pub mod events;
 pub mod export;
 pub mod health;
+pub mod import;
