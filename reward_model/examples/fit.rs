@@ -2,7 +2,8 @@
 //!
 //! `fit METHOD BASE TRAIN TEST RUN_DIR [field=value …]`: METHOD is head or full, BASE a model folder, the files are
 //! `.jsonl` or `.jsonl.gz` in Anthropic's HH or TRL's conversational form; `train_pairs=N` takes the first N only, and
-//! any field of the configuration can be set. The last line is JSON.
+//! any field of the configuration can be set; `folds=K` cross-validates on TRAIN instead and leaves TEST alone. The last
+//! line is JSON.
 
 use std::error::Error;
 use std::io::Read;
@@ -17,6 +18,9 @@ use serde_json::{Value, json};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    if !reward_model::one_thread_per_operation() {
+        eprintln!("candle keeps its own threads: expect a third of the speed");
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [method, base, train_file, test_file, run_dir, settings @ ..] = arguments.as_slice() else {
         return Err("fit METHOD BASE TRAIN TEST RUN_DIR [field=value …]".into());
@@ -27,11 +31,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         TrainConfig::head()
     })?;
     config["base_model"] = json!(base);
-    let mut train_pairs = usize::MAX;
+    let (mut train_pairs, mut folds) = (usize::MAX, 0);
     for setting in settings {
         let (field, value) = setting.split_once('=').ok_or("settings are field=value")?;
         if field == "train_pairs" {
             train_pairs = value.parse()?;
+        } else if field == "folds" {
+            folds = value.parse()?;
         } else if config.get(field).is_some() {
             config[field] = serde_json::from_str(value)?;
         } else {
@@ -48,6 +54,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         cache_dir: Path::new(run_dir).with_file_name("cache"),
         threads: None,
     };
+    if folds > 1 {
+        return cross_validate(&request, folds);
+    }
     let start = Instant::now();
     let mut tokens = 0.0;
     let outcome = train(
@@ -77,6 +86,42 @@ fn main() -> Result<(), Box<dyn Error>> {
         });
         println!("{line}");
     }
+    Ok(())
+}
+
+/// Accuracy on each fold by a model of the other folds.
+fn cross_validate(request: &TrainRequest, folds: usize) -> Result<(), Box<dyn Error>> {
+    let (mut hits, mut loss) = (0.0, 0.0);
+    for fold in 0..folds {
+        let part = |inside: bool| -> Vec<Pair> {
+            let pairs = request.train.iter().enumerate();
+            pairs
+                .filter(|(i, _)| (i % folds == fold) == inside)
+                .map(|(_, pair)| pair.clone())
+                .collect()
+        };
+        let run_dir = request.run_dir.join(format!("fold-{fold}"));
+        let one = TrainRequest {
+            train: part(false),
+            held_out: part(true),
+            run_dir,
+            ..request.clone()
+        };
+        if let TrainOutcome::Finished { about, model_dir } =
+            train(&one, &mut |_| {}, &AtomicBool::new(false))?
+        {
+            let metrics = about.metrics.ok_or("an empty fold")?;
+            hits += metrics.accuracy.value * metrics.pairs as f64;
+            loss += metrics.log_loss * metrics.pairs as f64;
+            std::fs::remove_dir_all(model_dir)?;
+        }
+    }
+    let n = request.train.len();
+    let accuracy = reward_model::Share::new(hits, n);
+    println!(
+        "{}",
+        json!({"folds": folds, "accuracy": accuracy, "log_loss": loss / n as f64, "config": request.config})
+    );
     Ok(())
 }
 

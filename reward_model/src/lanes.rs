@@ -7,6 +7,26 @@ use std::sync::mpsc;
 
 use crate::error::ModelError;
 
+/// Tells candle not to share single operations between threads; call it first in `main`, before any other thread is
+/// there, and get `true`.
+///
+/// Texts run side by side here, so splitting each operation as well gains nothing, and candle's pool admits one operation
+/// at a time in the whole process: the lanes would wait for one another (measured: training three times slower). Its size
+/// is read from the variable `CANDLE_NUM_THREADS` alone. Numbers are the same either way.
+pub fn one_thread_per_operation() -> bool {
+    const VARIABLE: &str = "CANDLE_NUM_THREADS";
+    if std::env::var_os(VARIABLE).is_some() {
+        return true;
+    }
+    let threads = std::fs::read_dir("/proc/self/task").map_or(usize::MAX, Iterator::count);
+    if threads != 1 {
+        return false;
+    }
+    // SAFETY: this is the process's only thread, as just counted, so nobody reads the environment meanwhile.
+    unsafe { std::env::set_var(VARIABLE, "1") };
+    true
+}
+
 /// A pool of threads, each of which works on a few texts alone.
 pub(crate) struct Lanes {
     pool: rayon::ThreadPool,

@@ -31,5 +31,6 @@ pub use data::{Cut, Encoded, Encoder, Example, Message, Pair, render};
 pub use error::{ModelError, TrainError};
 pub use evaluate::{Metrics, ScoredPair, Share, evaluate};
 pub use infer::{Scored, Scorer};
+pub use lanes::one_thread_per_operation;
 pub use save::{About, check_base_model};
 pub use train::{Event, TrainOutcome, TrainRequest, train};

@@ -194,7 +194,9 @@ mod tests {
     #[test]
     fn equals_torch() {
         let mut weights = Weights::default();
-        weights.register("w", Tensor::new(&[1.0f32, -2.0], &Device::Cpu).unwrap()).unwrap();
+        weights
+            .register("w", Tensor::new(&[1.0f32, -2.0], &Device::Cpu).unwrap())
+            .unwrap();
         let mut optimizer = AdamW::new(&weights, &[]);
         let reference = [
             ([0.5f32, -1.0], [0.890_000_05, -1.88]),
@@ -202,10 +204,18 @@ mod tests {
             ([-1.0, 0.0], [0.800_639, -1.929_713_7]),
         ];
         for (step, (gradient, want)) in reference.into_iter().enumerate() {
-            let update = Update { step: step as u64, learning_rate: 0.1, weight_decay: 0.1, scale: 1.0 };
+            let update = Update {
+                step: step as u64,
+                learning_rate: 0.1,
+                weight_decay: 0.1,
+                scale: 1.0,
+            };
             optimizer.step(&weights, &[gradient.to_vec()], update).unwrap();
             let got: Vec<f32> = weights.vars[0].to_vec1().unwrap();
-            assert!((0..2).all(|i| (got[i] - want[i]).abs() < 1e-6), "{got:?} {want:?}");
+            assert!(
+                (0..2).all(|i| (got[i] - want[i]).abs() < 1e-6),
+                "{got:?} {want:?}"
+            );
         }
     }
 }

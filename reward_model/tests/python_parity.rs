@@ -1,0 +1,114 @@
+//! What Touchstone saves, opened by the real libraries: equal scores to 1e-4.
+//!
+//! Needs `TOUCHSTONE_PYTHON`, an interpreter in the environment that tests/python/install.sh makes; with
+//! `TOUCHSTONE_BASE_MODEL`, a folder of all-MiniLM-L6-v2, that model is tried beside the one of 100 kB.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+
+use reward_model::{Message, Method, Pair, Scorer, TrainConfig, TrainOutcome, TrainRequest, render, train};
+
+fn pairs() -> Vec<Pair> {
+    let pair = |i: usize| Pair {
+        id: i.to_string(),
+        prompt: vec![
+            Message {
+                role: "system".to_owned(),
+                content: "Be kind.".to_owned(),
+            },
+            Message {
+                role: "user".to_owned(),
+                content: format!("What is {i} + {i}? Übung, naïve, 你好, مرحبا 🙂"),
+            },
+        ],
+        chosen: format!("It is {}. {}", 2 * i, "Thanks for asking! ".repeat(i * i)),
+        rejected: "No [SEP] idea.\n\nAsk  someone\telse".to_owned(),
+        margin: 0.0,
+        weight: 1.0,
+    };
+    (0..12).map(pair).collect()
+}
+
+fn compare(python: &str, base: &Path, method: Method, name: &str) {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&place);
+    let config = match method {
+        Method::Head => TrainConfig::head(),
+        Method::Full => TrainConfig {
+            learning_rate: 1e-4,
+            ..TrainConfig::full()
+        },
+    };
+    let request = TrainRequest {
+        config: TrainConfig {
+            base_model: base.to_owned(),
+            max_tokens: 96,
+            ..config
+        },
+        train: pairs(),
+        held_out: pairs(),
+        run_dir: place.join("run"),
+        cache_dir: place.join("cache"),
+        threads: None,
+    };
+    let outcome = train(&request, &mut |_| {}, &AtomicBool::new(false)).unwrap();
+    let TrainOutcome::Finished { model_dir, .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    let texts: Vec<String> = pairs()
+        .iter()
+        .flat_map(|p| [render(&p.prompt, &p.chosen), render(&p.prompt, &p.rejected)])
+        .collect();
+    let scored = Scorer::load(&model_dir)
+        .unwrap()
+        .score_texts(&texts, &mut |_, _| {})
+        .unwrap();
+    assert!(
+        scored.iter().any(|scored| scored.cut_tokens > 0),
+        "a text that is cut is among them"
+    );
+
+    let input = place.join("texts.json");
+    std::fs::write(&input, serde_json::to_string(&texts).unwrap()).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/score.py");
+    let output = Command::new(python)
+        .env("HF_HUB_OFFLINE", "1")
+        .args([script.as_os_str(), model_dir.as_os_str(), input.as_os_str()])
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {complaint}");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let rewards: Vec<f32> = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(rewards.len(), scored.len());
+    let worst = scored
+        .iter()
+        .zip(&rewards)
+        .map(|(a, b)| (a.reward - b).abs())
+        .fold(0.0, f32::max);
+    println!("{name}: rewards differ by at most {worst:e}");
+    assert!(worst < 1e-4, "{name}: {worst} {rewards:?} {scored:?}");
+}
+
+#[test]
+fn python_opens_what_we_save() {
+    let Ok(python) = std::env::var("TOUCHSTONE_PYTHON") else {
+        eprintln!(
+            "SKIPPED: python_opens_what_we_save: TOUCHSTONE_PYTHON is not set (reward_model/tests/python/install.sh)"
+        );
+        return;
+    };
+    let mut bases = vec![(
+        "tiny",
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny"),
+    )];
+    match std::env::var_os("TOUCHSTONE_BASE_MODEL") {
+        Some(folder) => bases.push(("minilm", PathBuf::from(folder))),
+        None => eprintln!("SKIPPED: the part with all-MiniLM-L6-v2: TOUCHSTONE_BASE_MODEL is not set"),
+    }
+    for (name, base) in bases {
+        compare(&python, &base, Method::Head, &format!("python-{name}-head"));
+        compare(&python, &base, Method::Full, &format!("python-{name}-full"));
+    }
+}
