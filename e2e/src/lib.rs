@@ -10,6 +10,8 @@ pub mod action;
 pub mod browser;
 pub mod check;
 pub mod find;
+pub mod judging;
+pub mod people;
 pub mod programs;
 pub mod site;
 

@@ -15,6 +15,7 @@ use crate::Programs;
 #[derive(Debug)]
 pub struct Site {
     process: Child,
+    port: u16,
     pub url: String,
     data: PathBuf,
 }
@@ -25,33 +26,43 @@ impl Site {
         let port = free_port()?;
         let data = std::env::temp_dir().join(format!("touchstone-e2e-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&data)?;
+        let process = serve(programs, port, &data)?;
         let mut site = Site {
-            process: serve(programs, port, &data)?,
+            process,
+            port,
             url: format!("http://127.0.0.1:{port}"),
             data,
         };
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !answers(port) {
-            if let Some(status) = site.process.try_wait()? {
-                bail!(
-                    "the server stopped with {status}; see {}",
-                    site.data.join("server.log").display()
-                );
-            }
-            if Instant::now() > deadline {
-                bail!(
-                    "the server did not answer within 30 s; see {}",
-                    site.data.join("server.log").display()
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        site.wait_until_up().await?;
         Ok(site)
     }
 
-    /// The page's address on this server.
-    pub fn page(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
+    /// `kill -9`.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again on the same data and port.
+    pub async fn restart(&mut self, programs: &Programs) -> Result<()> {
+        self.process = serve(programs, self.port, &self.data)?;
+        self.wait_until_up().await
+    }
+
+    async fn wait_until_up(&mut self) -> Result<()> {
+        let log = self.data.join("server.log");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !answers(self.port) {
+            if let Some(status) = self.process.try_wait()? {
+                bail!("the server stopped with {status}; see {}", log.display());
+            }
+            if Instant::now() > deadline {
+                bail!("the server did not answer within 30 s; see {}", log.display());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
     }
 }
 
@@ -66,7 +77,10 @@ impl Drop for Site {
 }
 
 fn serve(programs: &Programs, port: u16, data: &Path) -> Result<Child> {
-    let log = std::fs::File::create(data.join("server.log"))?;
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(data.join("server.log"))?;
     let mut command = Command::new(&programs.touchstone);
     command
         .arg("serve")

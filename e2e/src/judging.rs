@@ -1,0 +1,34 @@
+//! Judging as a trainer does it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::Browser;
+
+impl Browser {
+    /// How many are done, as the page says: `12 done · 138 to go`.
+    pub async fn judged(&self) -> Result<u64> {
+        let line = self.element(".judge-progress").await?.text().await?;
+        let number = line.split_whitespace().next().context("no progress line")?;
+        number.parse().with_context(|| format!("no number in “{line}”"))
+    }
+
+    /// Waits until the page says that so many are done and that all is saved.
+    pub async fn judged_and_saved(&self, wanted: u64) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(15);
+        loop {
+            let (judged, saved) = (
+                self.judged().await?,
+                self.element(".judge-saved").await?.text().await?,
+            );
+            if judged == wanted && saved == "All saved" {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("{judged} judged and “{saved}”, not {wanted} and all saved");
+            }
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    }
+}

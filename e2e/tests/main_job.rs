@@ -1,0 +1,263 @@
+//! The main job: from the owner's account over judging and training to scores and the export.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use e2e::{
+    Browser, Programs, Site,
+    browser::Scripts,
+    people::{OWNER, TRAINER},
+};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn from_a_demo_project_to_scores_and_an_export() -> Result<()> {
+    let Some(programs) = Programs::from_env() else {
+        return Ok(());
+    };
+    let site = Site::start(&programs).await?;
+    let owner = Browser::open(&programs, &site, Scripts::On).await?;
+    owner.set_up(OWNER).await?;
+    owner.check_page().await?;
+    let project = owner.make_demo_project().await?;
+    owner.check_page().await?;
+    let invitation = owner.invite_trainer().await?;
+    owner.check_page().await?;
+
+    let trainer = Browser::open(&programs, &site, Scripts::On).await?;
+    trainer.join(&invitation, TRAINER).await?;
+    judge_twelve_pairs(&trainer, &project).await?;
+    rank_four_responses(&trainer, &project).await?;
+    correct_one(&trainer, &project).await?;
+    is_refused_the_owners_pages(&trainer, &project).await?;
+
+    for page in ["/import", "/export", "/train", "/corrections"] {
+        owner.visit(&format!("{project}{page}")).await?;
+        owner.check_page().await?;
+    }
+    if programs.base_model.is_some() {
+        let run = train_the_head(&owner, &project).await?;
+        scores_agree_with_the_api(&owner, &run).await?;
+    } else {
+        eprintln!("SKIPPED: TOUCHSTONE_BASE_MODEL names no folder; nothing is trained");
+    }
+    export_has_all(&owner, &project).await
+}
+
+/// One key each; every grade of the scale at least once.
+async fn judge_twelve_pairs(trainer: &Browser, project: &str) -> Result<()> {
+    trainer.visit(&format!("{project}/judge")).await?;
+    trainer.hydrated().await?;
+    trainer.check_page().await?;
+    for (done, key) in "123456701726".chars().enumerate() {
+        let before = trainer.element(".judge-task").await?.text().await?;
+        trainer.press(&key.to_string()).await?;
+        trainer.judged_and_saved(done as u64 + 1).await?;
+        ensure!(
+            trainer.element(".judge-task").await?.text().await? != before,
+            "the next pair is not there"
+        );
+    }
+    trainer.press("u").await?;
+    trainer.judged_and_saved(11).await?;
+    trainer.press("2").await?;
+    trainer.judged_and_saved(12).await?;
+    trainer.visit(&format!("{project}/judge")).await?;
+    ensure!(trainer.judged().await? == 12, "a reload lost judgements");
+    trainer.check_page().await
+}
+
+/// Best first by letter, two of them tied.
+async fn rank_four_responses(trainer: &Browser, project: &str) -> Result<()> {
+    trainer.visit(&format!("{project}/judge?kind=ranking")).await?;
+    trainer.hydrated().await?;
+    trainer.check_page().await?;
+    ensure!(
+        trainer
+            .find_all(thirtyfour::By::Css("article.response"))
+            .await?
+            .len()
+            == 4,
+        "not four responses"
+    );
+    trainer.press("ca=db").await?;
+    trainer.press("\u{e007}").await?;
+    trainer.judged_and_saved(1).await
+}
+
+async fn correct_one(trainer: &Browser, project: &str) -> Result<()> {
+    trainer.visit(&format!("{project}/judge")).await?;
+    trainer.hydrated().await?;
+    trainer.press("e").await?;
+    trainer.reads("Correct a response").await?;
+    trainer.hydrated().await?;
+    trainer.check_page().await?;
+    trainer
+        .element("#correction")
+        .await?
+        .send_keys(" And one sentence more.")
+        .await?;
+    trainer.element(".diff ins").await?;
+    trainer.click_button("Save the correction").await?;
+    trainer.reads("correct").await?;
+    trainer.visit(&format!("{project}/corrections")).await?;
+    trainer.reads("And one sentence more.").await?;
+    trainer.check_page().await
+}
+
+async fn is_refused_the_owners_pages(trainer: &Browser, project: &str) -> Result<()> {
+    for page in [
+        "/team",
+        &format!("{project}/import"),
+        &format!("{project}/train"),
+        &format!("{project}/export"),
+    ] {
+        trainer.visit(page).await?;
+        trainer.reads("Your role does not allow this").await?;
+    }
+    let status = fetch(trainer, &format!("{project}/export.jsonl"), Value::Null).await?["status"].as_u64();
+    ensure!(
+        status == Some(403),
+        "the export answers a trainer with {status:?}"
+    );
+    trainer.browser_log().await?; // Chromium logs each 403 as an error; these were asked for.
+    Ok(())
+}
+
+/// Presses Train and watches without a reload.
+async fn train_the_head(owner: &Browser, project: &str) -> Result<String> {
+    owner.visit(&format!("{project}/train")).await?;
+    owner.hydrated().await?;
+    owner.button("Train").await?;
+    owner
+        .element("form button.primary")
+        .await?
+        .click_when_ready()
+        .await?;
+    owner.element(".run-live").await?;
+    owner.hydrated().await?;
+    let deadline = Instant::now() + Duration::from_secs(180);
+    let mut seen = Vec::new();
+    loop {
+        let stage = owner.element(".run-stage [role=status]").await?.text().await?;
+        if seen.last() != Some(&stage) {
+            seen.push(stage.clone());
+        }
+        if stage.starts_with("Done") {
+            break;
+        }
+        if stage.starts_with("Failed") || Instant::now() > deadline {
+            bail!("the run did not end well: {seen:?}\n{}", owner.text().await?);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    owner.check_page().await?;
+    let run = owner.path().await?;
+    owner.visit(&run).await?;
+    owner.reads("What came out").await?;
+    owner.check_page().await?;
+    Ok(run)
+}
+
+/// The box on the page and the API give one and the same number.
+async fn scores_agree_with_the_api(owner: &Browser, run: &str) -> Result<()> {
+    owner.visit(&format!("{run}/scores")).await?;
+    owner.hydrated().await?;
+    owner.check_page().await?;
+    owner.fill("Prompt", "How do I boil an egg?").await?;
+    owner
+        .fill("Response 1", "Eight minutes in boiling water.")
+        .await?;
+    owner.click_button("Score").await?;
+    let shown: f64 = owner
+        .element(".try-results .mono")
+        .await?
+        .text()
+        .await?
+        .replace('−', "-")
+        .parse()?;
+    owner.check_page().await?;
+
+    owner.visit("/account").await?;
+    owner.fill("Name of a new token", "journey").await?;
+    owner.click_button("Make a token").await?;
+    let token = owner.element(".secret").await?.text().await?;
+    owner.check_page().await?;
+    let id = run.rsplit('/').next().context("no run in the path")?;
+    let body = json!({ "run": id, "items": [{ "prompt": "How do I boil an egg?", "responses": ["Eight minutes in boiling water."] }] });
+    let request = json!({
+        "method": "POST", "credentials": "omit", "body": body.to_string(),
+        "headers": { "Authorization": format!("Bearer {token}"), "Content-Type": "application/json" },
+    });
+    let answer = fetch(owner, "/api/v1/score", request).await?;
+    let body = answer["body"].as_str().unwrap_or_default();
+    ensure!(answer["status"] == 200, "the API answers {answer}");
+    let reward = first_number(&serde_json::from_str(body)?, "reward").with_context(|| body.to_owned())?;
+    ensure!(
+        (reward - shown).abs() < 6e-4,
+        "the page says {shown}, the API {reward}"
+    );
+    Ok(())
+}
+
+/// Every line is a TRL preference; the correction is among the chosen.
+async fn export_has_all(owner: &Browser, project: &str) -> Result<()> {
+    let answer = fetch(owner, &format!("{project}/export.jsonl"), Value::Null).await?;
+    let lines: Vec<Value> = answer["body"]
+        .as_str()
+        .unwrap_or_default()
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    for line in &lines {
+        for field in ["prompt", "chosen", "rejected"] {
+            let content = &line[field][0]["content"];
+            ensure!(content.is_string(), "{field} is no list of messages in {line}");
+        }
+    }
+    // Ten graded pairs are not ties or both bad: the keys 4 and 0 gave none. Four ranked with one tie give five,
+    // one correction beats two.
+    let corrected = lines
+        .iter()
+        .filter(|line| {
+            line["chosen"][0]["content"]
+                .as_str()
+                .is_some_and(|c| c.contains("And one sentence more."))
+        })
+        .count();
+    ensure!(corrected >= 2, "the correction is chosen {corrected} times");
+    ensure!(
+        lines.len() == 10 + 5 + corrected,
+        "{} lines, {corrected} of them corrections",
+        lines.len()
+    );
+    Ok(())
+}
+
+/// What `fetch` in the page gets: `{status, body}`.
+async fn fetch(browser: &Browser, path: &str, options: Value) -> Result<Value> {
+    const FETCH: &str = "const done = arguments[arguments.length - 1];\
+        fetch(arguments[0], arguments[1] || {}).then(async r => done({status: r.status, body: await r.text()}),\
+        e => done({status: 0, body: String(e)}))";
+    Ok(browser
+        .execute_async(FETCH, vec![json!(path), options])
+        .await?
+        .json()
+        .clone())
+}
+
+/// The first number by this name anywhere inside.
+fn first_number(value: &Value, name: &str) -> Option<f64> {
+    match value {
+        Value::Object(map) => map.iter().find_map(|(key, inner)| {
+            let number = |inner: &Value| inner.as_f64().or_else(|| inner.as_array()?.first()?.as_f64());
+            if key.starts_with(name) && number(inner).is_some() {
+                number(inner)
+            } else {
+                first_number(inner, name)
+            }
+        }),
+        Value::Array(items) => items.iter().find_map(|item| first_number(item, name)),
+        _ => None,
+    }
+}
