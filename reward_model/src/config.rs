@@ -59,7 +59,7 @@ pub struct ConfigError {
 }
 
 impl TrainConfig {
-    /// Defaults for a head; chosen by cross-validation on 1,850 pairs of hh-rlhf's harmless set (docs/models.md).
+    /// Defaults for a head; chosen by five-fold cross-validation on 1,850 pairs of hh-rlhf's harmless set (docs/models.md).
     pub fn head() -> Self {
         Self {
             method: Method::Head,
@@ -68,7 +68,7 @@ impl TrainConfig {
             epochs: 20,
             batch_pairs: 32,
             learning_rate: 1e-2,
-            weight_decay: 0.01,
+            weight_decay: 0.3,
             warmup_share: 0.1,
             max_tokens: 512,
             use_margin: true,
@@ -86,6 +86,7 @@ impl TrainConfig {
             epochs: 1,
             batch_pairs: 8,
             learning_rate: 5e-5,
+            weight_decay: 0.01,
             warmup_share: 0.06,
             evaluate_every: 0.25,
             checkpoint_every_seconds: 60,
