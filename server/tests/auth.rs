@@ -1,6 +1,5 @@
 //! Accounts through the real router: set-up, sign-in, invitations, roles, tokens, origins, the policy.
 
-#[expect(dead_code, reason = "shared with other tests")]
 mod support;
 
 use axum::http::{Method, StatusCode};

@@ -67,6 +67,7 @@ impl TestApp {
         let settings = Settings {
             secure_cookies: false,
             behind_proxy: false,
+            max_upload_mb: 16,
         };
         TestApp {
             router: router(AppState::new(services, settings), site),
@@ -138,9 +139,9 @@ impl Browser {
     /// Opens a page and gives the sentence that the last form left for it.
     pub async fn flash(&mut self, path: &str) -> String {
         let page = self.get(path).await.body;
-        let at = page.find("<div class=\"alert").expect("a flash on the page");
+        let at = page.find("class=\"alert").expect("a flash on the page");
         let text = page[at..].split_once('>').map_or("", |(_, rest)| rest);
-        text.split("</div>").next().unwrap_or_default().to_owned()
+        text.split("</div>").next().unwrap_or_default().replace("<!>", "")
     }
 
     /// Sends anything.
