@@ -68,16 +68,20 @@ pub fn answer_status(status: u16) {
     }
 }
 
-/// As [`answer_status`], unless a plain form was posted, which is redirected and shown the error as a flash.
-pub fn answer_status_unless_form(status: u16) {
-    let form = use_context::<Parts>().is_some_and(|parts| {
+/// Whether a browser posted a plain form, which wants a page for an answer; scripts ask otherwise.
+pub fn is_plain_form() -> bool {
+    use_context::<Parts>().is_some_and(|parts| {
         let accepts = parts
             .headers
             .get(header::ACCEPT)
             .and_then(|value| value.to_str().ok());
         accepts.is_some_and(|accepts| accepts.contains("text/html"))
-    });
-    if !form {
+    })
+}
+
+/// As [`answer_status`], unless a plain form was posted, which is redirected and shown the error as a flash.
+pub fn answer_status_unless_form(status: u16) {
+    if !is_plain_form() {
         answer_status(status);
     }
 }

@@ -52,8 +52,11 @@ pub struct Settings {
     pub warmup_share: f64,
     /// Longest text in tokens; the end is kept.
     pub max_tokens: usize,
-    /// Evaluations, as a share of an epoch.
+    /// Epochs between evaluations, such as 0.25.
     pub evaluate_every: f64,
+    /// Steps between checkpoints; 0 for checkpoints by time alone.
+    #[serde(default)]
+    pub checkpoint_every_steps: u64,
 }
 
 /// What came out of a run.

@@ -21,6 +21,7 @@ pub fn default_settings(method: run::Method) -> Settings {
         warmup_share: config.warmup_share,
         max_tokens: config.max_tokens,
         evaluate_every: config.evaluate_every,
+        checkpoint_every_steps: config.checkpoint_every_steps,
     }
 }
 
@@ -36,6 +37,7 @@ pub fn train_config(settings: &Settings, base_model: &std::path::Path, use_margi
         warmup_share: settings.warmup_share,
         max_tokens: settings.max_tokens,
         evaluate_every: settings.evaluate_every,
+        checkpoint_every_steps: settings.checkpoint_every_steps,
         use_margin,
         ..default_config(settings.method)
     }

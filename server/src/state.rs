@@ -70,6 +70,7 @@ impl Scoring for NoScoring {
             warmup_share: 0.0,
             max_tokens: 256,
             evaluate_every: 1.0,
+            checkpoint_every_steps: 0,
         }
     }
 

@@ -15,6 +15,9 @@ use uuid::Uuid;
 
 use crate::{Store, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 /// One preference, by reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelectedPair {

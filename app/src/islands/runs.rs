@@ -41,7 +41,7 @@ pub fn LiveRun(run: Uuid, start: Progress, over: bool) -> impl IntoView {
                 }}
                 {move || progress.with(|p| p.note.clone()).map(|note| view! { <p class="hint">{note}</p> })}
             </div>
-            <dl class="figures">
+            <dl class="facts">
                 {move || progress.with(figures).into_iter().map(figure).collect_view()}
             </dl>
             <div class="curves">

@@ -49,7 +49,7 @@ pub async fn run(config: Config, Args { serve }: Args) -> anyhow::Result<()> {
         data_dir: config.data_dir.as_path().into(),
         site: Arc::new(site.names()),
         public_url: public_url.as_str().into(),
-        scoring: Arc::new(crate::state::NoScoring),
+        scoring: Arc::new(crate::scoring::ScoringService::new(&config.data_dir)),
     };
     let state = AppState::new(services, settings);
     let (stop, stopped) = watch::channel(false);
@@ -62,6 +62,7 @@ pub async fn run(config: Config, Args { serve }: Args) -> anyhow::Result<()> {
         .with_graceful_shutdown(async move {
             stop_signal().await;
             stop.send_replace(true);
+            crate::worker::live::end_all();
         })
         .await
         .context("serving failed")?;

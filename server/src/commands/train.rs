@@ -1,12 +1,237 @@
 //! `touchstone train`.
 
-use crate::config::Config;
+use std::time::Duration;
 
-/// The command's own flags.
+use anyhow::{Context, bail};
+use app::scoring::Scoring;
+use domain::run::{
+    Method, Metrics, Run, State,
+    data::{DataChoice, HeldOut, JudgementSource},
+    event::RunEvent,
+    progress::{Progress, Stage},
+};
+use store::{Store, run::NewRun};
+
+use super::open_store;
+use crate::{
+    config::Config,
+    scoring::ScoringService,
+    worker::{Stop, StopReason, WorkerContext, jobs::train::run_folder, live},
+};
+
+/// The command's own flags; settings that are not given are the method's defaults.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The project's name.
+    #[arg(long, value_name = "NAME")]
+    project: String,
+    /// head: one layer on the frozen model, seconds; full: every weight, minutes.
+    #[arg(long, default_value = "head")]
+    method: Method,
+    /// Hold the model against this project instead of a share of its own prompts.
+    #[arg(long, value_name = "NAME")]
+    held_out_project: Option<String>,
+    /// Prompts held out, of a hundred.
+    #[arg(long, default_value_t = 10, value_name = "PERCENT")]
+    held_out: u8,
+    /// Decides which prompts are held out.
+    #[arg(long, default_value_t = 0)]
+    split_seed: u64,
+    /// all, people or imported.
+    #[arg(long, default_value = "all")]
+    source: JudgementSource,
+    /// Learn from judgements that are marked for review, too.
+    #[arg(long)]
+    include_flagged: bool,
+    /// Do not learn from corrections.
+    #[arg(long)]
+    no_corrections: bool,
+    /// Do not learn from rankings.
+    #[arg(long)]
+    no_rankings: bool,
+    /// Ask for a larger lead where the preference is clearer.
+    #[arg(long)]
+    margins: bool,
+    /// The run's name [default: method and number].
+    #[arg(long, default_value = "")]
+    name: String,
+    #[arg(long)]
+    seed: Option<u64>,
+    #[arg(long)]
+    epochs: Option<u32>,
+    #[arg(long)]
+    batch_pairs: Option<usize>,
+    #[arg(long)]
+    learning_rate: Option<f64>,
+    #[arg(long)]
+    weight_decay: Option<f64>,
+    #[arg(long)]
+    warmup_share: Option<f64>,
+    /// Longest text in tokens; the end is kept.
+    #[arg(long)]
+    max_tokens: Option<usize>,
+    /// Epochs between evaluations, such as 0.25.
+    #[arg(long)]
+    evaluate_every: Option<f64>,
+    /// Steps between checkpoints, beside those by time.
+    #[arg(long)]
+    checkpoint_every_steps: Option<u64>,
+}
 
-/// Runs the command.
-pub async fn run(_config: Config, _args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("not there yet")
+/// Runs the command: the same job that the page would queue, done at once.
+pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
+    let store = open_store(&config).await?;
+    let new = new_run(&store, &config, args).await?;
+    let worker = WorkerContext::new(store.clone(), &config.data_dir, config.base_model.clone());
+    let (run, lease) = store.start_run(new, &worker.name).await?;
+    eprintln!("Run {} of {} begins.", run.name, run.id);
+    let job = store.find_job(lease.job).await?;
+    let stop = Stop::default();
+    let interrupted = stop.clone();
+    let on_interrupt = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            interrupted.raise(StopReason::Cancelled);
+        }
+    });
+    tokio::select! {
+        () = worker.run_job(job, lease, stop) => {}
+        () = print_progress(&run) => {}
+    }
+    on_interrupt.abort();
+    let run = store.find_run(run.id).await?;
+    store.close().await?;
+    report(&run, &config)
+}
+
+async fn new_run(store: &Store, config: &Config, args: Args) -> anyhow::Result<NewRun> {
+    let find = async |name: &str| -> anyhow::Result<uuid::Uuid> {
+        let found = store.find_project_by_name(name).await?;
+        Ok(found.with_context(|| format!("there is no project “{name}”"))?.id)
+    };
+    let project_id = find(&args.project).await?;
+    let held_out = match &args.held_out_project {
+        Some(name) if find(name).await? == project_id => {
+            bail!("choose another project to hold the run against")
+        }
+        Some(name) => HeldOut::Project { id: find(name).await? },
+        None => HeldOut::Share {
+            percent: args.held_out,
+            seed: args.split_seed,
+        },
+    };
+    let scoring = ScoringService::new(&config.data_dir);
+    let mut settings = scoring.defaults(args.method);
+    settings.seed = args.seed.unwrap_or(settings.seed);
+    settings.epochs = args.epochs.unwrap_or(settings.epochs);
+    settings.batch_pairs = args.batch_pairs.unwrap_or(settings.batch_pairs);
+    settings.learning_rate = args.learning_rate.unwrap_or(settings.learning_rate);
+    settings.weight_decay = args.weight_decay.unwrap_or(settings.weight_decay);
+    settings.warmup_share = args.warmup_share.unwrap_or(settings.warmup_share);
+    settings.max_tokens = args.max_tokens.unwrap_or(settings.max_tokens);
+    settings.evaluate_every = args.evaluate_every.unwrap_or(settings.evaluate_every);
+    settings.checkpoint_every_steps =
+        args.checkpoint_every_steps.unwrap_or(settings.checkpoint_every_steps);
+    scoring.check(&settings).map_err(anyhow::Error::msg)?;
+    Ok(NewRun {
+        project_id,
+        name: args.name,
+        settings,
+        choice: DataChoice {
+            source: args.source,
+            annotators: Vec::new(),
+            exclude_flagged: !args.include_flagged,
+            corrections: !args.no_corrections,
+            rankings: !args.no_rankings,
+            margins: args.margins,
+            held_out,
+        },
+        created_by: None,
+    })
+}
+
+/// A line on standard error for each evaluation, and one for where it stands every few seconds; never ends.
+async fn print_progress(run: &Run) {
+    let mut told = live::subscribe(run.id);
+    let mut progress = Progress::default();
+    let mut tick = tokio::time::interval(Duration::from_secs(5));
+    let mut printed = String::new();
+    loop {
+        tokio::select! {
+            event = told.recv() => match event {
+                Ok(event) => {
+                    progress.apply(&event);
+                    match event.event {
+                        RunEvent::Evaluated(now) => {
+                            eprintln!("step {}: held-out accuracy {}, loss {:.4}", now.step, now.correct, now.loss);
+                        }
+                        RunEvent::Note { text } => eprintln!("{text}"),
+                        _ => {}
+                    }
+                }
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return std::future::pending().await,
+            },
+            _ = tick.tick() => {
+                let line = line(&progress);
+                if line != printed {
+                    eprintln!("{line}");
+                    printed = line;
+                }
+            }
+        }
+    }
+}
+
+fn line(progress: &Progress) -> String {
+    match progress.stage {
+        Stage::Waiting => "reads the data and the base model".into(),
+        Stage::Embedding { done, of } => format!("reads the texts: {done} of {of}"),
+        Stage::Training => format!(
+            "step {} of {}: loss {:.4}, {:.1} pairs a second, {} left",
+            progress.step,
+            progress.steps,
+            progress.losses.last().map_or(f64::NAN, |point| point.loss),
+            progress.pairs_per_second.unwrap_or_default(),
+            app::text::duration(progress.seconds_left.unwrap_or_default())
+        ),
+        Stage::Scoring { done, of } => format!("scores the responses: {done} of {of}"),
+    }
+}
+
+fn report(run: &Run, config: &Config) -> anyhow::Result<()> {
+    match (run.state, &run.metrics) {
+        (State::Done, Some(metrics)) => print_table(run, metrics, config),
+        (State::Cancelled, _) => bail!("cancelled"),
+        _ => bail!("{}", run.error.as_deref().unwrap_or("the run did not end: see the log")),
+    }
+    Ok(())
+}
+
+fn print_table(run: &Run, metrics: &Metrics, config: &Config) {
+    let or_dash = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.6}"));
+    let counts = run.data.counts.unwrap_or_default();
+    println!("run                {}", run.id);
+    println!("pairs              {} to learn from, {} held out", counts.train, counts.held_out);
+    if let (Some(model), Some(longest)) = (metrics.held_out, metrics.longest) {
+        println!("held-out accuracy  {model}");
+        println!("longest wins       {longest}");
+    }
+    println!("held-out loss      {}", or_dash(metrics.held_out_loss));
+    println!("training loss      {}", or_dash(metrics.train_loss));
+    println!("steps              {}", metrics.steps);
+    println!("seconds            {:.1}", metrics.seconds);
+    println!("texts cut          {} of {}", metrics.cut.cut_texts, metrics.cut.texts);
+    println!("responses scored   {}", metrics.scored);
+    if let Some(peak) = peak_memory_mib() {
+        println!("peak memory        {peak} MiB");
+    }
+    println!("model              {}", run_folder(&config.data_dir, run.id).join("model").display());
+}
+
+/// The most memory that this process has had, where the system says so.
+fn peak_memory_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib / 1024)
 }

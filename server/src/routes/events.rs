@@ -137,6 +137,7 @@ impl Feed {
                 }
             },
             () = tokio::time::sleep(pause) => {}
+            () = live::ending() => self.over = true,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use domain::run::event::SeqEvent;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 /// One place for all: a run is trained by one worker, and those who watch it are anywhere.
@@ -46,6 +46,20 @@ impl Drop for Here {
         }
         runs.retain(|_, channel| channel.here || channel.sender.receiver_count() > 0);
     }
+}
+
+/// Whether this process is about to end.
+static ENDING: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::channel(false).0);
+
+/// Lets go of everyone who watches, so that the server can end.
+pub fn end_all() {
+    ENDING.send_replace(true);
+}
+
+/// Waits until [`end_all`].
+pub async fn ending() {
+    // The sender is never dropped.
+    drop(ENDING.subscribe().wait_for(|ending| *ending).await);
 }
 
 /// Hands events on to those who watch the run, if any.

@@ -1,0 +1,210 @@
+//! The two lists of a run's scores: responses by reward, and pairs by how far people and model are apart.
+
+use domain::{
+    prompt::Message,
+    score::{JudgedPairView, ScoredResponse},
+};
+use leptos::prelude::*;
+
+use super::{PAGE, Show, Wanted};
+use crate::text;
+
+/// Which list, of which category, in which order: a plain form.
+pub fn choices(wanted: &Wanted, categories: Vec<String>) -> impl IntoView + use<> {
+    let pairs = wanted.show == Show::Pairs;
+    let link = |show: Show, label: &'static str| {
+        let to = Wanted { show, reversed: false, held_out: false, ..wanted.clone() }.at_page(1);
+        view! {
+            <a class="button" class:primary=wanted.show == show href=to aria-current=(wanted.show == show).then_some("true")>
+                {label}
+            </a>
+        }
+    };
+    let options: Vec<_> = categories
+        .into_iter()
+        .map(|name| {
+            let selected = wanted.category.as_ref() == Some(&name);
+            view! { <option value=name.clone() selected=selected>{name.clone()}</option> }
+        })
+        .collect();
+    let category = (!options.is_empty()).then(|| {
+        view! {
+            <div class="field">
+                <label for="list-category">"Category"</label>
+                <select id="list-category" name="category">
+                    <option value="">"All"</option>
+                    {options}
+                </select>
+            </div>
+        }
+    });
+    let (first, last) = match pairs {
+        true => ("Where they disagree most", "Where they agree most"),
+        false => ("Best first", "Worst first"),
+    };
+    let held_out = pairs.then(|| {
+        view! {
+            <div class="field check">
+                <input id="list-held-out" type="checkbox" name="held_out" value="true" checked=wanted.held_out />
+                <label for="list-held-out">"Held-out pairs alone"</label>
+            </div>
+        }
+    });
+    view! {
+        <div class="score-nav">
+            <nav class="cluster" aria-label="Lists">
+                {link(Show::Responses, "Responses by score")}
+                {link(Show::Pairs, "People against model")}
+            </nav>
+            <form method="get" action="#list">
+                <input type="hidden" name="show" value=if pairs { "pairs" } else { "responses" } />
+                {category}
+                <div class="field">
+                    <label for="list-order">"Order"</label>
+                    <select id="list-order" name="order">
+                        <option value="">{first}</option>
+                        <option value="reversed" selected=wanted.reversed>{last}</option>
+                    </select>
+                </div>
+                {held_out}
+                <button>"Show"</button>
+            </form>
+        </div>
+    }
+}
+
+/// Responses with their rewards, places and what people preferred.
+pub fn responses(rows: Vec<ScoredResponse>) -> AnyView {
+    if rows.is_empty() {
+        return view! { <p class="empty">"No response to show here."</p> }.into_any();
+    }
+    let rows: Vec<_> = rows.into_iter().take(PAGE as usize).map(response).collect();
+    view! { <ol class="score-list">{rows}</ol> }.into_any()
+}
+
+fn response(row: ScoredResponse) -> impl IntoView {
+    let (place, of) = row.place;
+    let model = match of {
+        1 => "the only response to its prompt".to_owned(),
+        _ => format!("model: place {place} of {of}"),
+    };
+    let people = match row.preferred.of {
+        0 => "people: not compared".to_owned(),
+        of => format!("people: preferred in {} of {of} pairs", row.preferred.hits),
+    };
+    let agree = row.preferred.share().filter(|_| of > 1).map(|share| {
+        let (first, last) = (place == 1, place == of);
+        match () {
+            () if (first && share > 0.5) || (last && share < 0.5) => ("badge good", "agree"),
+            () if (first && share < 0.5) || (last && share > 0.5) => ("badge bad", "disagree"),
+            () => ("badge", "between"),
+        }
+    });
+    let cut = (row.cut_tokens > 0).then(|| format!(" · {} tokens cut", row.cut_tokens));
+    view! {
+        <li class="card score-row">
+            <div>
+                <div class="reward">{format!("{:+.3}", row.reward)}</div>
+                {agree.map(|(class, word)| view! { <span class=class>{word}</span> })}
+            </div>
+            <div class="stack tight">
+                <p class="said" dir="auto">{text::shorten(&row.prompt, 160)}</p>
+                <p class="told" dir="auto">{row.content}</p>
+                <p class="said">
+                    {model} " · " {people} {row.category.map(|category| format!(" · {category}"))}
+                    {row.model.map(|model| format!(" · by {model}"))} {cut}
+                </p>
+            </div>
+        </li>
+    }
+}
+
+/// Pairs with both choices.
+pub fn pairs(rows: Vec<JudgedPairView>) -> AnyView {
+    if rows.is_empty() {
+        return view! { <p class="empty">"No pair to show here."</p> }.into_any();
+    }
+    let rows: Vec<_> = rows.into_iter().take(PAGE as usize).map(pair).collect();
+    view! { <ol class="score-list">{rows}</ol> }.into_any()
+}
+
+fn pair(row: JudgedPairView) -> impl IntoView {
+    let margin = row.pair.margin;
+    let (class, word) = match margin {
+        m if m > 0.0 => ("badge good", "people and model agree"),
+        m if m < 0.0 => ("badge bad", "people and model disagree"),
+        _ => ("badge", "the model sees no difference"),
+    };
+    let strength = match row.pair.strength {
+        Some(1) => " slightly",
+        Some(2) => " clearly",
+        Some(3) => " much",
+        _ => "",
+    };
+    let model = |mine: f64, other: f64| (mine > other).then(|| view! { <span class="badge gold">"model’s choice"</span> });
+    view! {
+        <li class="card judged-pair">
+            <div class="cluster">
+                <span class=class>{word}</span>
+                <span class="soft small">
+                    {format!("{:.3} apart", margin.abs())} {row.pair.held_out.then_some(" · held out")}
+                    {row.pair.category.clone().map(|category| format!(" · {category}"))}
+                </span>
+            </div>
+            <div class="conversation" dir="auto" tabindex="0" role="region" aria-label="Prompt">
+                {conversation(&row.prompt)}
+            </div>
+            <div class="sides">
+                <div class="side chosen">
+                    <h3>
+                        {format!("People prefer this{strength}")}
+                        <span class="cluster">
+                            {model(row.chosen_reward, row.rejected_reward)}
+                            <span class="mono">{format!("{:+.3}", row.chosen_reward)}</span>
+                        </span>
+                    </h3>
+                    <p class="told" dir="auto" tabindex="0">{row.chosen}</p>
+                </div>
+                <div class="side">
+                    <h3>
+                        "to this"
+                        <span class="cluster">
+                            {model(row.rejected_reward, row.chosen_reward)}
+                            <span class="mono">{format!("{:+.3}", row.rejected_reward)}</span>
+                        </span>
+                    </h3>
+                    <p class="told" dir="auto" tabindex="0">{row.rejected}</p>
+                </div>
+            </div>
+        </li>
+    }
+}
+
+fn conversation(messages: &[Message]) -> String {
+    if let [only] = messages {
+        return only.content.clone();
+    }
+    let turns: Vec<String> =
+        messages.iter().map(|message| format!("{}: {}", message.role.as_str(), message.content)).collect();
+    turns.join("\n\n")
+}
+
+/// To the pages before and after.
+pub fn pager(wanted: &Wanted, more: bool) -> impl IntoView + use<> {
+    let link = |page: u64, label: &'static str| {
+        let to = wanted.at_page(page);
+        view! { <a class="button small" href=to>{label}</a> }
+    };
+    let page = wanted.page;
+    let before = (page > 1).then(|| link(page - 1, "Before"));
+    let after = more.then(|| link(page + 1, "Next"));
+    (page > 1 || more).then(|| {
+        view! {
+            <nav class="pager" aria-label="Pages">
+                {before}
+                <span>{format!("Page {}", text::number(page))}</span>
+                {after}
+            </nav>
+        }
+    })
+}

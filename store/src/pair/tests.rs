@@ -1,0 +1,300 @@
+use domain::{
+    correction::Correction,
+    formats::{ComparedResponses, Opinion, ResponseText, Row},
+    import::ImportProgress,
+    judgement::{Grade, Judgement, Strength, Verdict},
+    permission::Role,
+    project::Project,
+    prompt::{Message, Speaker},
+    run::{
+        Method, Settings, State,
+        data::{DataChoice, HeldOut, JudgementSource},
+        event::RunEvent,
+    },
+    score::Scored,
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use uuid::Uuid;
+
+use super::Chosen;
+use crate::{
+    Store, TestDb, entity::comparison, import::Importer, now, project::NewProject, run::NewRun,
+    score::ResponseFilter, user::NewUser,
+};
+
+/// A project of so many prompts, each with two responses of which an imported annotator prefers the first, longer one.
+async fn imported(store: &Store, name: &str, prompts: usize) -> Project {
+    let new = NewProject {
+        name: name.into(),
+        instructions: String::new(),
+        demo: false,
+        created_by: None,
+    };
+    let project = store.insert_project(new).await.unwrap();
+    let annotator = store.ensure_annotator("dataset").await.unwrap();
+    let mut importer = Importer::new(store.clone(), project.id, Uuid::now_v7(), Some(annotator));
+    let response = |content: String| ResponseText {
+        content,
+        model: None,
+    };
+    let rows: Vec<Row> = (0..prompts)
+        .map(|n| Row {
+            prompt: vec![Message {
+                role: Speaker::User,
+                content: format!("Question {n}?"),
+            }],
+            category: Some(if n % 2 == 0 { "even" } else { "odd" }.into()),
+            language: None,
+            responses: vec![response(format!("Good answer {n}")), response(format!("Bad {n}"))],
+            comparisons: vec![ComparedResponses {
+                responses: vec![0, 1],
+                opinion: Some(Opinion {
+                    ranking: vec![vec![0], vec![1]],
+                    strength: Strength::Clearly,
+                }),
+            }],
+        })
+        .collect();
+    importer.insert(&rows, &mut ImportProgress::default(), None).await.unwrap();
+    project
+}
+
+async fn person(store: &Store) -> Uuid {
+    let new = NewUser {
+        name: "Ada".into(),
+        email: "ada@example.org".into(),
+        password_hash: "x".into(),
+        role: Role::Lead,
+    };
+    store.insert_user(new).await.unwrap().id
+}
+
+async fn comparisons(store: &Store, project: Uuid) -> Vec<comparison::Model> {
+    comparison::Entity::find()
+        .filter(comparison::Column::ProjectId.eq(project))
+        .order_by_asc(comparison::Column::Position)
+        .all(store.reader())
+        .await
+        .unwrap()
+}
+
+async fn judge(store: &Store, project: Uuid, user: Uuid, comparison: Uuid, grade: Grade) -> Judgement {
+    let members = store.comparison_members(comparison).await.unwrap();
+    let (verdict, ranking) = grade.decide([members[0], members[1]]);
+    let judgement = Judgement {
+        id: Uuid::now_v7(),
+        comparison_id: comparison,
+        user_id: user,
+        verdict,
+        ranking,
+        presented: members,
+        flagged: grade == Grade::LeftMuch,
+        justification: None,
+        confidence: None,
+        scheme_version: 1,
+        active_ms: None,
+        supersedes: None,
+        created_at: now(),
+    };
+    store.insert_judgement(project, judgement).await.unwrap()
+}
+
+fn settings() -> Settings {
+    Settings {
+        method: Method::Head,
+        seed: 1,
+        epochs: 1,
+        batch_pairs: 8,
+        learning_rate: 0.01,
+        weight_decay: 0.0,
+        warmup_share: 0.0,
+        max_tokens: 64,
+        evaluate_every: 1.0,
+        checkpoint_every_steps: 0,
+    }
+}
+
+fn new_run(project: Uuid, choice: DataChoice) -> NewRun {
+    NewRun {
+        project_id: project,
+        name: String::new(),
+        settings: settings(),
+        choice,
+        created_by: None,
+    }
+}
+
+fn of_people() -> DataChoice {
+    DataChoice {
+        source: JudgementSource::People,
+        held_out: HeldOut::Share { percent: 0, seed: 0 },
+        ..DataChoice::default()
+    }
+}
+
+#[tokio::test]
+async fn a_share_of_the_prompts_is_held_out_with_all_their_pairs() {
+    for db in TestDb::each().await {
+        let project = imported(&db, "P", 200).await;
+        let choice = DataChoice {
+            held_out: HeldOut::Share { percent: 20, seed: 7 },
+            ..DataChoice::default()
+        };
+        let selection = db.select_pairs(project.id, &choice).await.unwrap();
+        let counts = selection.counts;
+        assert_eq!((counts.pairs, counts.prompts), (200, 200), "{:?}", db.backend());
+        assert!((20..60).contains(&counts.held_out), "{counts:?}");
+        assert_eq!(counts.train + counts.held_out, 200);
+        let texts = db.load_pairs(project.id, &selection.train).await.unwrap();
+        assert!(texts.iter().all(|pair| pair.chosen.starts_with("Good") && pair.rejected.starts_with("Bad")));
+        assert_eq!(texts[0].strength, Some(2));
+        let again = db.select_pairs(project.id, &choice).await.unwrap();
+        assert_eq!(again.held_out, selection.held_out);
+    }
+}
+
+#[tokio::test]
+async fn another_project_is_held_out_without_what_both_know() {
+    for db in TestDb::each().await {
+        let train = imported(&db, "train", 30).await;
+        let test = imported(&db, "test", 10).await;
+        let choice = DataChoice {
+            held_out: HeldOut::Project { id: test.id },
+            ..DataChoice::default()
+        };
+        let counts = db.select_pairs(train.id, &choice).await.unwrap().counts;
+        assert_eq!((counts.train, counts.held_out, counts.overlapping), (20, 10, 10));
+    }
+}
+
+#[tokio::test]
+async fn only_what_stands_and_prefers_something_becomes_pairs() {
+    for db in TestDb::each().await {
+        let project = imported(&db, "P", 5).await;
+        let user = person(&db).await;
+        let all = comparisons(&db, project.id).await;
+        judge(&db, project.id, user, all[0].id, Grade::RightSlightly).await;
+        judge(&db, project.id, user, all[1].id, Grade::Tie).await;
+        judge(&db, project.id, user, all[2].id, Grade::BothBad).await;
+        judge(&db, project.id, user, all[3].id, Grade::LeftMuch).await;
+        let taken_back = judge(&db, project.id, user, all[4].id, Grade::LeftClearly).await;
+        let withdrawal = Judgement {
+            id: Uuid::now_v7(),
+            verdict: Verdict::Withdrawn,
+            ranking: Vec::new(),
+            supersedes: Some(taken_back.id),
+            ..taken_back
+        };
+        db.insert_judgement(project.id, withdrawal).await.unwrap();
+        let found = db.select_pairs(project.id, &of_people()).await.unwrap().train;
+        let members = db.comparison_members(all[0].id).await.unwrap();
+        assert_eq!(found.len(), 1, "the flagged one is left out: {found:?}");
+        assert_eq!((found[0].chosen.clone(), found[0].rejected), (Chosen::Response(members[1]), members[0]));
+        let flagged_too = DataChoice {
+            exclude_flagged: false,
+            ..of_people()
+        };
+        assert_eq!(db.select_pairs(project.id, &flagged_too).await.unwrap().train.len(), 2);
+        let others = DataChoice {
+            annotators: vec![Uuid::now_v7()],
+            ..of_people()
+        };
+        assert!(db.select_pairs(project.id, &others).await.unwrap().train.is_empty());
+        let annotators = db.list_annotators(project.id).await.unwrap();
+        assert_eq!(annotators.iter().map(|a| a.judgements).collect::<Vec<_>>(), [5, 4]);
+    }
+}
+
+#[tokio::test]
+async fn a_correction_beats_every_response() {
+    for db in TestDb::each().await {
+        let project = imported(&db, "P", 1).await;
+        let user = person(&db).await;
+        let comparison = comparisons(&db, project.id).await.remove(0);
+        let correction = Correction {
+            id: Uuid::now_v7(),
+            comparison_id: comparison.id,
+            user_id: user,
+            response_id: None,
+            content: "A better answer".into(),
+            supersedes: None,
+            created_at: now(),
+        };
+        db.insert_correction(project.id, correction).await.unwrap();
+        let selection = db.select_pairs(project.id, &of_people()).await.unwrap();
+        assert_eq!((selection.counts.train, selection.counts.from_corrections), (2, 2));
+        let texts = db.load_pairs(project.id, &selection.train).await.unwrap();
+        assert!(texts.iter().all(|pair| &*pair.chosen == "A better answer"));
+    }
+}
+
+#[tokio::test]
+async fn a_run_tells_in_order_and_ends_once() {
+    for db in TestDb::each().await {
+        let project = imported(&db, "P", 2).await;
+        let run = db.create_run(new_run(project.id, DataChoice::default())).await.unwrap();
+        assert_eq!((run.name.as_str(), run.state), ("head 1", State::Queued));
+        let (job, lease) = db.claim_job("w", &[domain::job::JobKind::Train]).await.unwrap().unwrap();
+        assert_eq!(job.run_id, Some(run.id));
+        db.set_run_state(run.id, State::Running, None).await.unwrap();
+        let steps = [RunEvent::Checkpointed { step: 1 }, RunEvent::Checkpointed { step: 2 }];
+        let told = db.append_run_events(run.id, &lease, &steps).await.unwrap();
+        assert_eq!(told.iter().map(|event| event.seq).collect::<Vec<_>>(), [3, 4]);
+        assert_eq!(db.list_run_events(run.id, 2, 10).await.unwrap(), told);
+        db.release_job(&lease).await.unwrap();
+        assert!(db.append_run_events(run.id, &lease, &steps).await.is_err(), "the lease is lost");
+        assert_eq!(db.list_run_events(run.id, 0, 10).await.unwrap().len(), 4, "and nothing was written");
+        assert_eq!(db.cancel_run(run.id).await.unwrap(), State::Cancelled);
+        assert!(db.set_run_state(run.id, State::Running, None).await.is_err());
+        let run = db.find_run(run.id).await.unwrap();
+        assert!(run.started_at.is_some() && run.finished_at.is_some());
+        assert_eq!(db.find_latest_done_run(project.id).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn scores_stand_beside_what_people_prefer() {
+    for db in TestDb::each().await {
+        let project = imported(&db, "P", 4).await;
+        let run = db.create_run(new_run(project.id, DataChoice::default())).await.unwrap();
+        let waiting = db.list_unscored_responses(run.id, project.id, 100).await.unwrap();
+        assert_eq!(waiting.len(), 8);
+        // Agrees with people on all prompts but the third.
+        let scores: Vec<_> = waiting
+            .iter()
+            .map(|response| {
+                let good = response.content.starts_with("Good") != response.content.ends_with('2');
+                let scored = Scored {
+                    reward: if good { 1.0 } else { -0.5 },
+                    tokens: 5,
+                    cut_tokens: 0,
+                };
+                (response.id, scored)
+            })
+            .collect();
+        db.upsert_scores(run.id, &scores).await.unwrap();
+        db.upsert_scores(run.id, &scores).await.unwrap();
+        assert_eq!(db.count_scored_responses(run.id, project.id).await.unwrap(), (8, 8));
+        assert!(db.list_unscored_responses(run.id, project.id, 100).await.unwrap().is_empty());
+
+        let compared = db.compare_scores(&run).await.unwrap();
+        let all = compared.summary.all;
+        assert_eq!((all.model.hits, all.model.of, all.longest.hits), (3.0, 4, 4.0));
+        assert_eq!(compared.pairs[0].margin, -1.5);
+        let shown = db.show_judged_pairs(run.id, &compared.pairs[..1]).await.unwrap();
+        assert_eq!((shown[0].chosen.as_str(), shown[0].rejected.as_str()), ("Good answer 2", "Bad 2"));
+
+        let filter = ResponseFilter {
+            category: Some("even".into()),
+            ascending: true,
+            offset: 0,
+            limit: 2,
+        };
+        let worst = db.list_scored_responses(run.id, &filter, &compared.pairs).await.unwrap();
+        assert_eq!(worst.iter().map(|row| row.reward).collect::<Vec<_>>(), [-0.5, -0.5]);
+        assert!(worst.iter().all(|row| row.place == (2, 2) && row.category.as_deref() == Some("even")));
+        let third = worst.iter().find(|row| row.content == "Good answer 2").unwrap();
+        assert_eq!((third.preferred.hits, third.preferred.of), (1.0, 1));
+        assert_eq!(third.prompt, "Question 2?");
+    }
+}
