@@ -44,6 +44,8 @@ fn Account(viewer: User, tokens: Vec<ApiToken>) -> impl IntoView {
                 </form>
                 <form class="card" method="post" action="/account/password">
                     <h2>"Password"</h2>
+                    // For password managers: whose password this is.
+                    <input type="email" autocomplete="username" value=viewer.email readonly hidden />
                     <PasswordField name="current" label="Current password" />
                     <PasswordField label="New password" new=true />
                     <div class="cluster">
