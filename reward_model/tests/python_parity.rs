@@ -30,8 +30,16 @@ fn pairs() -> Vec<Pair> {
     (0..12).map(pair).collect()
 }
 
-fn compare(python: &str, base: &Path, method: Method, name: &str) {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+/// A trained model's folder, its texts as a JSON file, and what we score them with.
+struct Case {
+    name: String,
+    model_dir: PathBuf,
+    input: PathBuf,
+    rewards: Vec<f32>,
+}
+
+fn case(base: &Path, method: Method, name: String) -> Case {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
     let _ = std::fs::remove_dir_all(&place);
     let config = match method {
         Method::Head => TrainConfig::head(),
@@ -71,24 +79,12 @@ fn compare(python: &str, base: &Path, method: Method, name: &str) {
 
     let input = place.join("texts.json");
     std::fs::write(&input, serde_json::to_string(&texts).unwrap()).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/score.py");
-    let output = Command::new(python)
-        .env("HF_HUB_OFFLINE", "1")
-        .args([script.as_os_str(), model_dir.as_os_str(), input.as_os_str()])
-        .output()
-        .unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {complaint}");
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    let rewards: Vec<f32> = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
-    assert_eq!(rewards.len(), scored.len());
-    let worst = scored
-        .iter()
-        .zip(&rewards)
-        .map(|(a, b)| (a.reward - b).abs())
-        .fold(0.0, f32::max);
-    println!("{name}: rewards differ by at most {worst:e}");
-    assert!(worst < 1e-4, "{name}: {worst} {rewards:?} {scored:?}");
+    Case {
+        name,
+        model_dir,
+        input,
+        rewards: scored.iter().map(|scored| scored.reward).collect(),
+    }
 }
 
 #[test]
@@ -107,8 +103,42 @@ fn python_opens_what_we_save() {
         Some(folder) => bases.push(("minilm", PathBuf::from(folder))),
         None => eprintln!("SKIPPED: the part with all-MiniLM-L6-v2: TOUCHSTONE_BASE_MODEL is not set"),
     }
-    for (name, base) in bases {
-        compare(&python, &base, Method::Head, &format!("python-{name}-head"));
-        compare(&python, &base, Method::Full, &format!("python-{name}-full"));
+    let methods = [(Method::Head, "head"), (Method::Full, "full")];
+    let cases: Vec<Case> = bases
+        .iter()
+        .flat_map(|(name, base)| {
+            methods.map(|(method, kind)| case(base, method, format!("python-{name}-{kind}")))
+        })
+        .collect();
+    // One process for all: starting Python's libraries takes longer than all the rest.
+    let output = Command::new(python)
+        .env("HF_HUB_OFFLINE", "1")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/score.py"))
+        .args(cases.iter().flat_map(|case| [&case.model_dir, &case.input]))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let theirs: Vec<Vec<f32>> = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(theirs.len(), cases.len());
+    for (case, theirs) in cases.iter().zip(theirs) {
+        assert_eq!(theirs.len(), case.rewards.len());
+        let worst = case
+            .rewards
+            .iter()
+            .zip(&theirs)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        println!("{}: rewards differ by at most {worst:e}", case.name);
+        assert!(
+            worst < 1e-4,
+            "{}: {worst} {theirs:?} {:?}",
+            case.name,
+            case.rewards
+        );
     }
 }

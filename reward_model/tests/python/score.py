@@ -1,4 +1,5 @@
-"""score.py MODEL_DIR TEXTS.json: prints the rewards that transformers or sentence-transformers gives, as a JSON list."""
+"""score.py MODEL_DIR TEXTS.json …: prints the rewards that transformers or sentence-transformers gives, as a JSON list of
+one list for each model."""
 
 import json
 import os
@@ -6,15 +7,14 @@ import sys
 
 import torch
 
-folder, texts = sys.argv[1], json.load(open(sys.argv[2], encoding="utf-8"))
-if os.path.exists(os.path.join(folder, "modules.json")):
-    from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(folder, device="cpu")
-    rewards = model.encode(texts, batch_size=5)
-    assert rewards.shape == (len(texts), 1), rewards.shape
-    rewards = [float(r[0]) for r in rewards]
-else:
+def score(folder, texts):
+    if os.path.exists(os.path.join(folder, "modules.json")):
+        from sentence_transformers import SentenceTransformer
+
+        rewards = SentenceTransformer(folder, device="cpu").encode(texts, batch_size=5)
+        assert rewards.shape == (len(texts), 1), rewards.shape
+        return [float(r[0]) for r in rewards]
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -25,4 +25,8 @@ else:
         for i in range(0, len(texts), 5):
             batch = tokenizer(texts[i : i + 5], padding=True, truncation=True, return_tensors="pt")
             rewards += model(**batch).logits[:, 0].tolist()
-print(json.dumps(rewards))
+    return rewards
+
+
+cases = zip(sys.argv[1::2], sys.argv[2::2])
+print(json.dumps([score(folder, json.load(open(texts, encoding="utf-8"))) for folder, texts in cases]))
