@@ -4,6 +4,9 @@
 //! With `ssr` this is a library of the server; with `hydrate` it holds only what the browser needs: islands, server
 //! functions' client sides, errors. Pages are never in the browser's part.
 
+// The types of pages nest as deep as their markup.
+#![recursion_limit = "512"]
+
 pub mod error;
 pub mod islands;
 pub mod server_fns;

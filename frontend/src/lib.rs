@@ -1,5 +1,8 @@
 //! What the browser loads: the islands of `app`, woken by the page's script.
 
+// The types of pages nest as deep as their markup.
+#![recursion_limit = "512"]
+
 use wasm_bindgen::prelude::wasm_bindgen;
 
 // Keeps the islands' exports in the module.

@@ -1,5 +1,8 @@
 //! The Touchstone server: pages, API, worker and commands over the other crates.
 
+// The types of pages nest as deep as their markup.
+#![recursion_limit = "512"]
+
 pub mod auth;
 pub mod base_model;
 pub mod commands;
