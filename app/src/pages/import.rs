@@ -148,11 +148,11 @@ fn shapes() -> impl IntoView {
             <summary>"Shapes that are read"</summary>
             {shape(
                 Format::Trl,
-                "{\"prompt\": [{\"role\": \"user\",\n  \"content\": \"…\"}],\n \"chosen\": [{\"role\": \"assistant\", …}],\n \"rejected\": [{\"role\": \"assistant\", …}]}",
+                "{\"prompt\": [{\"role\": \"user\",\n   \"content\": \"…\"}],\n \"chosen\": [{\"role\":\n   \"assistant\", …}],\n \"rejected\": [{…}]}",
             )}
             {shape(
                 Format::TrlImplicit,
-                "{\"chosen\": [{\"role\": \"user\", …},\n   {\"role\": \"assistant\", …}],\n \"rejected\": […]}",
+                "{\"chosen\": [\n   {\"role\": \"user\", …},\n   {\"role\": \"assistant\", …}],\n \"rejected\": […]}",
             )}
             {shape(
                 Format::Hh,
