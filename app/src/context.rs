@@ -29,8 +29,10 @@ pub struct Services {
 /// Where the browser finds the built files; names carry a hash of the content.
 #[derive(Debug, Clone, Default)]
 pub struct SiteFiles {
-    /// `/pkg/{output_name}.js` and `/pkg/{output_name}_bg.wasm`; None if the browser part was not built.
-    pub output_name: Option<String>,
+    /// `/pkg/{part}.js` and `/pkg/{part}_bg.wasm` for those who judge; None if the browser parts were not built.
+    pub judge_part: Option<String>,
+    /// The same with the islands of leads' pages.
+    pub lead_part: Option<String>,
     /// The stylesheet's path.
     pub styles: Option<String>,
 }

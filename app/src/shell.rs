@@ -1,11 +1,11 @@
 //! The document around every page, and the policy that the browser holds it to.
 
-use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::http::{header::CONTENT_SECURITY_POLICY, request::Parts};
 use leptos::{nonce::use_nonce, prelude::*};
 use leptos_meta::MetaTags;
 
 use crate::{
-    context::{self, Services},
+    context::{self, Services, SiteFiles},
     routes::App,
 };
 
@@ -15,7 +15,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     let nonce = use_nonce().map(|nonce| nonce.to_string()).unwrap_or_default();
     context::answer_header(CONTENT_SECURITY_POLICY, &policy(&nonce));
     let theme = context::cookie("theme").filter(|theme| theme == "light" || theme == "dark");
-    let scripts = site.output_name.clone().map(|name| {
+    let scripts = part_of(&site).map(|name| {
         let mut options = options.clone();
         options.output_name = name.into();
         view! { <HydrationScripts options islands=true /> }
@@ -37,6 +37,13 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
             </body>
         </html>
     }
+}
+
+/// The browser part that the page asked for needs: the larger one only where runs and imports are watched.
+fn part_of(site: &SiteFiles) -> Option<String> {
+    let path = use_context::<Parts>().map_or_else(String::new, |parts| parts.uri.path().to_owned());
+    let lead = path.starts_with("/runs/") || path.ends_with("/train") || path.ends_with("/import");
+    if lead { site.lead_part.clone() } else { site.judge_part.clone() }
 }
 
 /// The content security policy of a page: our own files, and inline scripts of this response alone.

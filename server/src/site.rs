@@ -61,7 +61,8 @@ impl Site {
         let manifest: serde_json::Value = manifest;
         let name = |key: &str| manifest.get(key)?.as_str().map(str::to_owned);
         SiteFiles {
-            output_name: name("name"),
+            judge_part: name("judge"),
+            lead_part: name("lead"),
             styles: name("style").map(|file| format!("/pkg/{file}")),
         }
     }

@@ -1,6 +1,10 @@
-//! The wasm that the browser loads and the JavaScript that loads it.
+//! The wasm that the browser loads and the JavaScript that loads it, in two parts: the small one for whoever judges,
+//! and the one with the islands of leads' pages as well.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
@@ -12,10 +16,13 @@ use crate::{
 
 const TRIPLE: &str = "wasm32-unknown-unknown";
 
-/// Builds `frontend` and binds it: gives the folder with `touchstone.js`, `touchstone_bg.wasm` and snippets.
-pub fn build() -> Result<PathBuf> {
+/// The parts by name, each with the features of `frontend` that make it.
+pub const PARTS: [(&str, &str); 2] = [("judge", ""), ("lead", "lead")];
+
+/// Builds a part and binds it: gives the folder with `NAME.js`, `NAME_bg.wasm` and snippets.
+pub fn build((name, features): (&str, &str)) -> Result<PathBuf> {
     needs::wasm_target(TRIPLE)?;
-    run(cargo().args([
+    let frontend = [
         "build",
         "--package",
         "frontend",
@@ -23,10 +30,11 @@ pub fn build() -> Result<PathBuf> {
         TRIPLE,
         "--profile",
         "wasm",
-    ]))?;
+    ];
+    run(cargo().args(frontend).args(["--features", features]))?;
     let wasm = target().join(TRIPLE).join("wasm/frontend.wasm");
-    let bound = target().join("browser_part");
-    if is_newer(&bound.join("touchstone_bg.wasm"), &wasm) {
+    let bound = target().join("browser_part").join(name);
+    if is_newer(&bound.join(format!("{name}_bg.wasm")), &wasm) {
         return Ok(bound);
     }
     if bound.exists() {
@@ -34,7 +42,7 @@ pub fn build() -> Result<PathBuf> {
     }
     Bindgen::new()
         .input_path(&wasm)
-        .out_name("touchstone")
+        .out_name(name)
         .web(true)?
         .typescript(false)
         .remove_name_section(true)
@@ -46,7 +54,7 @@ pub fn build() -> Result<PathBuf> {
 }
 
 /// Whether `made` exists and is no older than what it was made from.
-fn is_newer(made: &std::path::Path, from: &std::path::Path) -> bool {
-    let time = |path: &std::path::Path| fs::metadata(path).and_then(|m| m.modified()).ok();
+fn is_newer(made: &Path, from: &Path) -> bool {
+    let time = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
     matches!((time(made), time(from)), (Some(made), Some(from)) if made >= from)
 }

@@ -12,17 +12,27 @@ use sha2::{Digest, Sha256};
 
 use crate::{browser_part, process::target, styles};
 
-/// Builds the browser part and the styles and lays them out. Gives the folder.
+/// Builds the browser parts and the styles and lays them out. Gives the folder.
 pub fn build() -> Result<PathBuf> {
-    let bound = browser_part::build()?;
     let sheet = styles::build()?;
-    let files = read_tree(&bound)?;
-    let name = format!(
-        "touchstone-{}",
-        hash(files.iter().map(|(_, contents)| contents.as_slice()))
-    );
     let style = format!("touchstone-{}.css", hash([sheet.as_bytes()]));
-    let manifest = serde_json::to_string(&serde_json::json!({ "name": name, "style": style }))?;
+    let mut manifest = serde_json::Map::from_iter([("style".to_owned(), style.clone().into())]);
+    let mut files = vec![(style, sheet.into_bytes())];
+    for part in browser_part::PARTS {
+        let bound = read_tree(&browser_part::build(part)?)?;
+        let hashed = format!(
+            "{}-{}",
+            part.0,
+            hash(bound.iter().map(|(_, contents)| contents.as_slice()))
+        );
+        files.extend(
+            bound
+                .into_iter()
+                .map(|(path, contents)| (path.replacen(part.0, &hashed, 1), contents)),
+        );
+        manifest.insert(part.0.to_owned(), hashed.into());
+    }
+    let manifest = serde_json::to_string(&manifest)?;
     let site = target().join("site");
     if fs::read_to_string(site.join("manifest.json")).is_ok_and(|old| old == manifest) {
         return Ok(site);
@@ -34,9 +44,8 @@ pub fn build() -> Result<PathBuf> {
     }
     let pkg = fresh.join("pkg");
     for (path, contents) in &files {
-        write_compressed(&pkg.join(path.replacen("touchstone", &name, 1)), contents)?;
+        write_compressed(&pkg.join(path), contents)?;
     }
-    write_compressed(&pkg.join(&style), sheet.as_bytes())?;
     fs::write(fresh.join("manifest.json"), manifest)?;
     if site.exists() {
         fs::remove_dir_all(&site)?;

@@ -1,9 +1,17 @@
 //! What wakes up in the browser. Each island sets `data-hydrated` on its root once it is alive.
+//!
+//! There are two browser parts: the small one, for whoever judges, and the one with the islands of leads' pages
+//! (feature `lead`) as well. A page names the one it needs: `shell::part_of`.
 
 pub mod corrections;
+#[cfg(feature = "lead")]
 pub mod import;
 pub mod judge;
+#[cfg(feature = "lead")]
 pub mod runs;
+mod storage;
+#[cfg(feature = "lead")]
+pub mod scores;
 pub mod theme;
 
 use leptos::{html::ElementType, prelude::*};
