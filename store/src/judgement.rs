@@ -148,6 +148,11 @@ impl Store {
         Ok(own)
     }
 
+    /// The responses of a comparison, in the stored order.
+    pub async fn comparison_members(&self, comparison: Uuid) -> Result<Vec<Uuid>, StoreError> {
+        response_ids(self.reader(), comparison).await
+    }
+
     /// Every row of a person on a comparison, oldest first.
     pub async fn judgement_history(
         &self,
@@ -165,7 +170,7 @@ impl Store {
 }
 
 /// The responses of a comparison, in the stored order.
-pub(crate) async fn response_ids(
+async fn response_ids(
     db: &impl ConnectionTrait,
     comparison: Uuid,
 ) -> Result<Vec<Uuid>, StoreError> {

@@ -1,1 +1,128 @@
-//! (empty so far)
+//! Judging: what comes next, what was said of it, and taking it back.
+
+use domain::{
+    comparison::ComparisonKind,
+    task::{Submission, Task},
+};
+use leptos::{prelude::*, server_fn::codec::Json};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::AppError;
+
+/// The next comparisons for the one who asks, none of `without`; at most four. Needs `Judge`.
+#[server(prefix = "/fn", endpoint = "judge/next", input = Json)]
+pub async fn next_tasks(
+    project: Uuid,
+    kind: ComparisonKind,
+    without: Vec<Uuid>,
+) -> Result<Vec<Task>, AppError> {
+    use domain::permission::Permission;
+
+    let user = crate::viewer::require(Permission::Judge)?;
+    if without.len() > MAX_WITHOUT {
+        return Err(AppError::Invalid(format!(
+            "At most {MAX_WITHOUT} comparisons can be left out."
+        )));
+    }
+    let desk = crate::judging::Desk::open(project, &user).await?;
+    desk.next(kind, &without, 4).await
+}
+
+/// One comparison as the one who asks sees it. Needs `Judge`.
+#[server(prefix = "/fn", endpoint = "judge/task", input = Json)]
+pub async fn load_task(project: Uuid, comparison: Uuid) -> Result<Task, AppError> {
+    use domain::permission::Permission;
+
+    let user = crate::viewer::require(Permission::Judge)?;
+    crate::judging::Desk::open(project, &user)
+        .await?
+        .task(comparison)
+        .await
+}
+
+/// Keeps a judgement; on the disk before this answers. Sending the same again is fine. Needs `Judge`.
+#[server(prefix = "/fn", endpoint = "judge/submit", input = Json)]
+pub async fn submit_judgement(project: Uuid, submission: Submission) -> Result<(), AppError> {
+    use domain::permission::Permission;
+
+    let user = crate::viewer::require(Permission::Judge)?;
+    crate::judging::keep(project, &user, submission).await
+}
+
+/// What the buttons of the form send, scripts or not.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JudgeForm {
+    pub project: Uuid,
+    pub comparison: Uuid,
+    /// Made by the server with the form, so that a form sent twice is one judgement.
+    pub id: Uuid,
+    /// A grade's spelling, `skip:REASON` or `rank`.
+    pub say: String,
+    pub place_0: Option<u8>,
+    pub place_1: Option<u8>,
+    pub place_2: Option<u8>,
+    pub place_3: Option<u8>,
+    pub flagged: Option<String>,
+    pub justification: String,
+    pub confidence: Option<i32>,
+    /// Empty if this is the first.
+    pub supersedes: String,
+    pub active_ms: Option<i64>,
+}
+
+/// As [`submit_judgement`], from a plain form; the next page is the next comparison. Needs `Judge`.
+#[server(prefix = "/fn", endpoint = "judge/form")]
+pub async fn judge_by_form(form: JudgeForm) -> Result<(), AppError> {
+    use domain::permission::Permission;
+
+    use crate::{context, flash, flash::Flash, judging};
+    let user = crate::viewer::require(Permission::Judge)?;
+    let project = form.project;
+    let desk = judging::Desk::open(project, &user).await?;
+    let task = desk.task(form.comparison).await?;
+    let kind = task.kind;
+    let submission = judging::read_form(form, &task)?;
+    let said = domain::task::describe(submission.verdict, &submission.ranking, &submission.presented);
+    judging::keep(project, &user, submission).await?;
+    flash::show_next(Flash::done(format!("Saved: {said}.")));
+    context::redirect(&judging::path(project, kind));
+    Ok(())
+}
+
+/// Takes the judgement `old` back and shows its comparison again. `id` names the withdrawal. Needs `Judge`.
+#[server(prefix = "/fn", endpoint = "judge/undo")]
+pub async fn undo_judgement(project: Uuid, comparison: Uuid, id: Uuid, old: Uuid) -> Result<(), AppError> {
+    use domain::{judgement::Verdict, permission::Permission};
+
+    use crate::{context, flash, flash::Flash, judging};
+    let user = crate::viewer::require(Permission::Judge)?;
+    let task = judging::Desk::open(project, &user)
+        .await?
+        .task(comparison)
+        .await?;
+    let kind = task.kind;
+    let submission = Submission {
+        id,
+        comparison_id: comparison,
+        verdict: Verdict::Withdrawn,
+        ranking: Vec::new(),
+        presented: task.responses.iter().map(|response| response.id).collect(),
+        flagged: false,
+        justification: None,
+        confidence: None,
+        active_ms: None,
+        supersedes: Some(old),
+    };
+    judging::keep(project, &user, submission).await?;
+    flash::show_next(Flash::done("Taken back: judge it anew."));
+    let base = judging::path(project, kind);
+    let mark = if base.contains('?') { '&' } else { '?' };
+    context::redirect(&format!("{base}{mark}comparison={comparison}"));
+    Ok(())
+}
+
+/// More than a browser ever holds back.
+#[cfg(feature = "ssr")]
+const MAX_WITHOUT: usize = 500;

@@ -155,8 +155,10 @@ impl Browser {
         let mut request = Request::builder()
             .method(method.clone())
             .uri(path)
-            .header(header::HOST, HOST)
-            .header(header::ACCEPT, "text/html");
+            .header(header::HOST, HOST);
+        if !headers.iter().any(|(name, _)| *name == "accept") {
+            request = request.header(header::ACCEPT, "text/html");
+        }
         if !self.cookies.is_empty() {
             let pairs: Vec<String> = self
                 .cookies

@@ -1,0 +1,188 @@
+//! What judging needs on the server: comparisons made ready to be shown, and what comes back checked and kept.
+
+use domain::{
+    comparison::{ComparisonKind, presented_order},
+    judgement::{Grade, SkipReason, Verdict},
+    project::Project,
+    task::{Progress, ShownResponse, ShownTurn, Submission, Task, describe, groups_by_place},
+    user::User,
+};
+use store::{
+    Store, StoreError,
+    comparison::{LoadedComparison, Worklist},
+};
+use uuid::Uuid;
+
+use crate::{
+    context::{self, Services},
+    error::AppError,
+    server_fns::judge::JudgeForm,
+};
+
+/// One person at work in one project.
+pub struct Desk {
+    pub project: Project,
+    user: Uuid,
+    store: Store,
+    markdown: fn(&str) -> String,
+}
+
+impl Desk {
+    /// Sits down; the caller has checked the permission.
+    pub async fn open(project: Uuid, user: &User) -> Result<Desk, AppError> {
+        let Services { store, markdown, .. } = context::services();
+        Ok(Desk {
+            project: store.find_project(project).await?,
+            user: user.id,
+            store,
+            markdown,
+        })
+    }
+
+    /// The next comparisons, none of `without`.
+    pub async fn next(
+        &self,
+        kind: ComparisonKind,
+        without: &[Uuid],
+        limit: usize,
+    ) -> Result<Vec<Task>, AppError> {
+        let ids = self
+            .store
+            .next_comparisons(self.list(kind), without, limit)
+            .await?;
+        self.tasks(&ids).await
+    }
+
+    /// One comparison.
+    pub async fn task(&self, comparison: Uuid) -> Result<Task, AppError> {
+        let found = self.tasks(&[comparison]).await?.pop();
+        found.ok_or(StoreError::NotFound("The comparison").into())
+    }
+
+    /// How far the person is.
+    pub async fn progress(&self, kind: ComparisonKind) -> Result<Progress, AppError> {
+        Ok(self.store.judging_progress(self.list(kind)).await?)
+    }
+
+    fn list(&self, kind: ComparisonKind) -> Worklist<'_> {
+        Worklist {
+            project: &self.project,
+            user: self.user,
+            kind,
+        }
+    }
+
+    async fn tasks(&self, ids: &[Uuid]) -> Result<Vec<Task>, AppError> {
+        let loaded = self.store.load_comparisons(self.project.id, ids).await?;
+        let judgements = self.store.current_judgements(self.user, ids).await?;
+        let corrections = self.store.current_corrections(self.user, ids).await?;
+        let task = |comparison: LoadedComparison| {
+            let own = judgements.iter().find(|own| own.comparison_id == comparison.id);
+            let said = own.filter(|own| own.verdict != Verdict::Withdrawn);
+            Task {
+                supersedes: own.map(|own| own.id),
+                said: said.map(|own| describe(own.verdict, &own.ranking, &own.presented)),
+                corrected: corrections.iter().any(|own| own.comparison_id == comparison.id),
+                ..self.show(comparison)
+            }
+        };
+        Ok(loaded.into_iter().map(task).collect())
+    }
+
+    /// The comparison in this person's order, its texts as safe HTML.
+    fn show(&self, comparison: LoadedComparison) -> Task {
+        let order = presented_order(comparison.id, self.user, &comparison.response_ids());
+        let turns = comparison.prompt.messages.iter().map(|message| ShownTurn {
+            role: message.role,
+            html: (self.markdown)(&message.content),
+        });
+        let responses = order.iter().filter_map(|id| {
+            let response = comparison.responses.iter().find(|response| response.id == *id)?;
+            Some(ShownResponse {
+                id: *id,
+                html: (self.markdown)(&response.content),
+            })
+        });
+        Task {
+            comparison_id: comparison.id,
+            kind: comparison.kind,
+            turns: turns.collect(),
+            responses: responses.collect(),
+            category: comparison.prompt.category,
+            language: comparison.prompt.language,
+            supersedes: None,
+            said: None,
+            corrected: false,
+        }
+    }
+}
+
+/// Where comparisons of this kind are judged.
+pub fn path(project: Uuid, kind: ComparisonKind) -> String {
+    match kind {
+        ComparisonKind::Pair => format!("/projects/{project}/judge"),
+        ComparisonKind::Ranking => format!("/projects/{project}/judge?kind=ranking"),
+    }
+}
+
+/// Checks that the responses were shown in this person's order, and keeps the row.
+pub async fn keep(project: Uuid, user: &User, submission: Submission) -> Result<(), AppError> {
+    let store = context::store();
+    let members = store.comparison_members(submission.comparison_id).await?;
+    if submission.presented != presented_order(submission.comparison_id, user.id, &members) {
+        return Err(AppError::Invalid(
+            "The responses were not shown in the order that was drawn for you; please load the page anew."
+                .into(),
+        ));
+    }
+    let judgement = submission.into_judgement(user.id, store::now());
+    store.insert_judgement(project, judgement).await?;
+    Ok(())
+}
+
+/// What a posted form says about the task.
+pub fn read_form(form: JudgeForm, task: &Task) -> Result<Submission, AppError> {
+    let presented: Vec<Uuid> = task.responses.iter().map(|response| response.id).collect();
+    let places = [form.place_0, form.place_1, form.place_2, form.place_3];
+    let (verdict, ranking) = match (form.say.as_str(), presented.as_slice()) {
+        ("rank", ids) => {
+            let groups = groups_by_place(ids, &places[..ids.len().min(places.len())]);
+            let groups = groups.ok_or_else(|| AppError::Invalid("Give every response a place.".into()))?;
+            (Verdict::Ranked, groups)
+        }
+        (say, _) if say.starts_with("skip:") => {
+            let reason = SkipReason::ALL
+                .into_iter()
+                .find(|reason| Some(reason.as_str()) == say.get(5..));
+            let reason = reason.ok_or_else(|| AppError::Invalid("Choose a reason to skip.".into()))?;
+            (Verdict::Skipped { reason }, Vec::new())
+        }
+        (say, &[left, right]) => {
+            let grade = Grade::ALL
+                .into_iter()
+                .find(|grade| grade.key().to_string() == say);
+            let grade = grade.ok_or_else(|| AppError::Invalid("Choose one of the grades.".into()))?;
+            grade.decide([left, right])
+        }
+        _ => return Err(AppError::Invalid("Give every response a place.".into())),
+    };
+    let supersedes = match form.supersedes.as_str() {
+        "" => None,
+        old => Some(
+            old.parse()
+                .map_err(|_| AppError::Invalid("The form is broken: load the page anew.".into()))?,
+        ),
+    };
+    Ok(Submission {
+        id: form.id,
+        comparison_id: task.comparison_id,
+        verdict,
+        ranking,
+        presented,
+        flagged: form.flagged.is_some(),
+        justification: Some(form.justification),
+        confidence: form.confidence,
+        active_ms: form.active_ms,
+        supersedes,
+    })
+}

@@ -1,0 +1,248 @@
+//! Judging, ranking and correcting over HTTP: by plain forms, and as the islands do it.
+
+mod support;
+
+use axum::http::{Method, StatusCode};
+use domain::{
+    comparison::ComparisonKind,
+    correction::MAX_CORRECTION_BYTES,
+    formats::{ComparedResponses, ResponseText, Row},
+    import::ImportProgress,
+    permission::Role,
+    project::Project,
+    prompt::{Message, Speaker},
+};
+use serde_json::{Value, json};
+use store::{comparison::Worklist, import::Importer, project::NewProject};
+use support::{Answer, Browser, TestApp};
+use uuid::Uuid;
+
+/// A project of three pairs and a ranking of four.
+async fn project(app: &TestApp) -> Project {
+    let new = NewProject {
+        name: "Judged".into(),
+        instructions: "Be *fair*.".into(),
+        demo: false,
+        created_by: None,
+    };
+    let project = app.db.insert_project(new).await.unwrap();
+    let rows: Vec<Row> = (0..4)
+        .map(|n| {
+            let count = if n == 3 { 4 } else { 2 };
+            let response = |r| ResponseText {
+                content: format!("**Answer** {r} to {n} <script>alert(1)</script>"),
+                model: Some(format!("secret-model-{r}")),
+            };
+            Row {
+                prompt: vec![Message {
+                    role: Speaker::User,
+                    content: format!("Question {n}?"),
+                }],
+                category: None,
+                language: Some("en".into()),
+                responses: (0..count).map(response).collect(),
+                comparisons: vec![ComparedResponses {
+                    responses: (0..count).collect(),
+                    opinion: None,
+                }],
+            }
+        })
+        .collect();
+    let mut importer = Importer::new(app.db.store(), project.id, Uuid::nil(), None);
+    let mut progress = ImportProgress::default();
+    importer.insert(&rows, &mut progress, None).await.unwrap();
+    project
+}
+
+/// The value of a hidden field.
+fn field(page: &str, name: &str) -> String {
+    let mark = format!("name=\"{name}\" value=\"");
+    let at = page.find(&mark).unwrap_or_else(|| panic!("{name} in {page}")) + mark.len();
+    page[at..].split('"').next().unwrap().to_owned()
+}
+
+/// Posts the judging form of a page with this said.
+async fn say(browser: &mut Browser, page: &str, more: &[(&str, &str)]) -> Answer {
+    let names = [
+        "form[project]",
+        "form[id]",
+        "form[comparison]",
+        "form[supersedes]",
+    ];
+    let values = names.map(|name| field(page, name));
+    let mut form: Vec<(&str, &str)> = names.into_iter().zip(values.iter().map(String::as_str)).collect();
+    form.extend(more);
+    browser.post("/fn/judge/form", &form).await
+}
+
+async fn ask(browser: &mut Browser, path: &str, body: String) -> (StatusCode, Value) {
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "application/json"),
+    ];
+    let answer = browser.send(Method::POST, path, &headers, body).await;
+    (
+        answer.status,
+        serde_json::from_str(&answer.body).unwrap_or(Value::String(answer.body)),
+    )
+}
+
+#[tokio::test]
+async fn without_scripts_a_button_grades_and_the_next_pair_is_there() {
+    let app = TestApp::new().await;
+    let project = project(&app).await;
+    let path = format!("/projects/{}/judge", project.id);
+    let user = app.person("ada", Role::Trainer).await.id;
+    let mut browser = app.browser();
+    browser.sign_in("ada").await;
+    let list = Worklist {
+        project: &project,
+        user,
+        kind: ComparisonKind::Pair,
+    };
+    for done in 0..3u64 {
+        let page = browser.get(&path).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        assert!(page.body.contains("<strong>Answer</strong>"));
+        assert!(!page.body.contains("secret-model") && !page.body.contains("<script>alert"));
+        let answer = say(
+            &mut browser,
+            &page.body,
+            &[("form[say]", "2"), ("form[justification]", "Because ü.")],
+        )
+        .await;
+        assert_eq!(answer.location(), path, "{}", answer.body);
+        // A form sent twice is one judgement.
+        say(
+            &mut browser,
+            &page.body,
+            &[("form[say]", "2"), ("form[justification]", "Because ü.")],
+        )
+        .await;
+        assert!(browser.flash(&path).await.contains("A is clearly better"));
+        assert_eq!(app.db.judging_progress(list).await.unwrap().done, done + 1);
+    }
+    let page = browser.get(&path).await.body;
+    assert!(page.contains("Nothing is left"), "{page}");
+    let undo: Vec<(&str, String)> = ["project", "comparison", "id", "old"]
+        .map(|name| (name, field(&page, name)))
+        .to_vec();
+    let undo: Vec<(&str, &str)> = undo.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let answer = browser.post("/fn/judge/undo", &undo).await;
+    assert_eq!(app.db.judging_progress(list).await.unwrap().done, 2);
+    let page = browser.get(&answer.location().to_owned()).await.body;
+    assert_eq!(field(&page, "form[comparison]"), undo[1].1);
+    say(&mut browser, &page, &[("form[say]", "skip:language")]).await;
+    assert_eq!(app.db.judging_progress(list).await.unwrap().done, 3);
+}
+
+#[tokio::test]
+async fn a_ranking_takes_ties_and_needs_every_place() {
+    let app = TestApp::new().await;
+    let project = project(&app).await;
+    let path = format!("/projects/{}/judge?kind=ranking", project.id);
+    let mut browser = app.signed_in("ada", Role::Trainer).await;
+    let page = browser.get(&path).await.body;
+    let mut form = vec![
+        ("form[say]", "rank"),
+        ("form[place_0]", "2"),
+        ("form[place_1]", "1"),
+        ("form[place_2]", "2"),
+    ];
+    say(&mut browser, &page, &form).await;
+    assert!(browser.flash(&path).await.contains("every response a place"));
+    form.push(("form[place_3]", "4"));
+    let answer = say(&mut browser, &page, &form).await;
+    assert_eq!(answer.location(), path);
+    assert!(browser.flash(&path).await.contains("B &gt; A = C &gt; D"));
+}
+
+#[tokio::test]
+async fn what_the_islands_send_is_checked() {
+    let app = TestApp::new().await;
+    let project = project(&app).await;
+    let mut nobody = app.browser();
+    let next = json!({"project": project.id, "kind": "pair", "without": []});
+    let (status, _) = ask(&mut nobody, "/fn/judge/next", next.to_string()).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+
+    let mut browser = app.signed_in("ada", Role::Trainer).await;
+    let (status, tasks) = ask(&mut browser, "/fn/judge/next", next.to_string()).await;
+    assert_eq!(
+        (status, tasks.as_array().map(Vec::len)),
+        (StatusCode::OK, Some(3))
+    );
+    let task = &tasks[0];
+    let shown = [&task["responses"][0]["id"], &task["responses"][1]["id"]];
+    let submission = json!({
+        "id": Uuid::new_v4(), "comparison_id": task["comparison_id"],
+        "verdict": {"verdict": "preferred", "strength": "much"}, "ranking": [[shown[1]], [shown[0]]],
+        "presented": shown, "flagged": true, "justification": null, "confidence": 3, "active_ms": 900,
+        "supersedes": null,
+    });
+    let send = |submission: &Value| json!({"project": project.id, "submission": submission}).to_string();
+    let mut turned = submission.clone();
+    turned["presented"] = json!([shown[1], shown[0]]);
+    let mut unsure = submission.clone();
+    unsure["confidence"] = json!(9);
+    let surrogate = send(&submission).replace("\"justification\":null", r#""justification":"\ud800""#);
+    for body in [send(&turned), send(&unsure), surrogate, "{".into()] {
+        let (status, error) = ask(&mut browser, "/fn/judge/submit", body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{error}");
+        assert!(
+            error["message"].as_str().is_some_and(|text| text.ends_with('.')),
+            "{error}"
+        );
+    }
+    for _ in 0..2 {
+        let (status, _) = ask(&mut browser, "/fn/judge/submit", send(&submission)).await;
+        assert_eq!(status, StatusCode::OK);
+    }
+    let mut other = submission.clone();
+    other["flagged"] = json!(false);
+    let (status, _) = ask(&mut browser, "/fn/judge/submit", send(&other)).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    let work = browser
+        .get(&format!("/projects/{}/corrections", project.id))
+        .await
+        .body;
+    assert!(work.contains("B is much better · flagged"), "{work}");
+}
+
+#[tokio::test]
+async fn a_correction_is_saved_shown_with_its_difference_and_replaced() {
+    let app = TestApp::new().await;
+    let project = project(&app).await;
+    let mut browser = app.signed_in("ada", Role::Trainer).await;
+    let page = browser.get(&format!("/projects/{}/judge", project.id)).await.body;
+    let comparison = field(&page, "form[comparison]");
+    let path = format!("/projects/{}/corrections?comparison={comparison}", project.id);
+    let save = async |browser: &mut Browser, page: &str, content: &str| {
+        let names = ["project", "comparison", "id", "response", "supersedes"];
+        let values = names.map(|name| field(page, name));
+        let mut form: Vec<(&str, &str)> = names.into_iter().zip(values.iter().map(String::as_str)).collect();
+        form.push(("content", content));
+        browser.post("/fn/corrections/save", &form).await
+    };
+    let page = browser.get(&path).await.body;
+    for bad in ["  ", "a\0b"] {
+        save(&mut browser, &page, bad).await;
+        assert!(browser.flash(&path).await.contains("must not"), "{bad:?}");
+    }
+    let long = "слово ".repeat(100_000);
+    assert!(long.len() < MAX_CORRECTION_BYTES);
+    let answer = save(&mut browser, &page, &long).await;
+    assert_eq!(answer.location(), path);
+    let page = browser.get(&path).await.body;
+    assert!(page.contains("<ins>"));
+    let answer = save(&mut browser, &page, "**Answer** 0,\r\nbut better 🙂").await;
+    assert_eq!(answer.location(), path);
+    let page = browser.get(&path).await.body;
+    assert!(page.contains("<del>") && page.contains("but better 🙂"), "{page}");
+    let judge = browser
+        .get(&format!("/projects/{}/judge?comparison={comparison}", project.id))
+        .await
+        .body;
+    assert!(judge.contains("Your correction is preferred"));
+    assert_eq!(app.db.count_exportable(project.id).await.unwrap().corrections, 1);
+}
