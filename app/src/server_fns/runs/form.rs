@@ -137,6 +137,7 @@ impl TrainForm {
                 default.evaluate_every,
                 "evaluation interval",
             )?,
+            checkpoint_every_steps: default.checkpoint_every_steps,
         })
     }
 }
