@@ -9,15 +9,14 @@ use crate::{
     site,
 };
 
-/// Builds everything and gives the server's binary, the site embedded in it.
+/// Builds everything and gives the server's binary, which embeds the site.
 pub fn build() -> Result<PathBuf> {
-    let site = site::build()?;
+    site::build()?;
     run_command(
         cargo()
             .arg("build")
             .args(SERVER_SIDE)
-            .args(["--bin", "touchstone"])
-            .env("TOUCHSTONE_SITE", site),
+            .args(["--bin", "touchstone"]),
     )?;
     Ok(target().join("release/touchstone"))
 }

@@ -15,7 +15,6 @@ pub fn test() -> Result<()> {
     let touchstone = build()?;
     let mut tests = cargo();
     tests.arg("test").args(SERVER_SIDE).arg("--no-fail-fast");
-    tests.env("TOUCHSTONE_SITE", crate::process::target().join("site"));
     tests.env("TOUCHSTONE_BIN", &touchstone);
     tests.env("TOUCHSTONE_CHROMIUM", &chromium.browser);
     tests.env("TOUCHSTONE_CHROMEDRIVER", &chromium.driver);
