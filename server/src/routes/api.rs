@@ -34,6 +34,7 @@ pub fn routes() -> Router<AppState> {
 #[derive(Debug, Deserialize, ToSchema)]
 struct ScoreRequest {
     /// The run whose model scores.
+    #[schema(value_type = Option<String>, format = Uuid)]
     run: Option<Uuid>,
     /// The name or identifier of a project: its newest finished run scores.
     project: Option<String>,
@@ -55,6 +56,7 @@ struct Item {
 /// The rewards, item by item.
 #[derive(Debug, Serialize, ToSchema)]
 struct ScoreAnswer {
+    #[schema(value_type = String, format = Uuid)]
     run: Uuid,
     #[schema(value_type = Vec<Vec<Reward>>)]
     scores: ItemScores,
