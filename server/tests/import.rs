@@ -116,8 +116,10 @@ fn each_shape_is_found_out_and_a_second_import_adds_nothing() {
     }
     let lines = place.export();
     assert_eq!(lines.len(), 4);
-    assert_eq!(lines[1]["rejected"][0]["content"], "👍 مرحبا");
-    assert_eq!(lines[3]["rejected"][0]["content"], "");
+    for rejected in ["c", "👍 مرحبا", "no", ""] {
+        let found = lines.iter().any(|line| line["rejected"][0]["content"] == rejected);
+        assert!(found, "{rejected}: {lines:?}");
+    }
 }
 
 #[test]
