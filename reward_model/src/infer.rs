@@ -1,7 +1,8 @@
 //! Rewards from a model folder.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,11 +11,12 @@ use crate::backbone::{Batch, Bert, BertConfig, Source, Weights};
 use crate::classifier::Classifier;
 use crate::config::Method;
 use crate::data::{Encoder, Example, render};
-use crate::embed::BATCH_TOKENS;
+use crate::embed::{BATCH_TOKENS, Embedded, Embedder};
 use crate::error::ModelError;
 use crate::head::{DenseLayer, Pooling};
 use crate::lanes::{Lanes, groups};
 use crate::save::{About, kind};
+use crate::train::hash_model;
 
 /// A response's reward.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,13 @@ pub struct Scorer {
     encoder: Encoder,
     lanes: Lanes,
     about: Option<About>,
+    cache: Option<EmbeddingCache>,
+}
+
+/// Where embeddings of the base model are kept.
+struct EmbeddingCache {
+    folder: PathBuf,
+    base_hash: String,
 }
 
 impl std::fmt::Debug for Scorer {
@@ -107,7 +116,23 @@ impl Scorer {
             encoder,
             lanes: Lanes::new(None)?,
             about: About::load(folder)?,
+            cache: None,
         })
+    }
+
+    /// A head takes embeddings from the cache that training filled, and adds to it; another model stays as it is.
+    /// `base_model` must be the folder that the head was trained on.
+    ///
+    /// # Errors
+    /// When the base model cannot be read.
+    pub fn with_cache(mut self, cache_dir: &Path, base_model: &Path) -> Result<Self, ModelError> {
+        if matches!(self.model, Model::Head { .. }) {
+            self.cache = Some(EmbeddingCache {
+                folder: cache_dir.to_owned(),
+                base_hash: hash_model(base_model)?,
+            });
+        }
+        Ok(self)
     }
 
     /// How the model was made, if Touchstone made it.
@@ -142,6 +167,24 @@ impl Scorer {
         texts: &[String],
         on_progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Scored>, ModelError> {
+        if let (Model::Head { bert, pooling, layers }, Some(cache)) = (&self.model, &self.cache) {
+            let embedder = Embedder {
+                bert,
+                encoder: &self.encoder,
+                pooling: *pooling,
+                lanes: &self.lanes,
+                cache_dir: &cache.folder,
+                model_hash: &cache.base_hash,
+            };
+            let mut told = |done: usize, of: usize, _: f64| on_progress(done, of);
+            let embedded = embedder.embed(texts, &AtomicBool::new(false), &mut told)?;
+            let reward = |text: Embedded| Scored {
+                reward: head_reward(layers, text.vector),
+                tokens: text.tokens as usize,
+                cut_tokens: text.cut_tokens as usize,
+            };
+            return Ok(embedded.into_iter().flatten().map(reward).collect());
+        }
         let encoded = self.lanes.install(|| self.encoder.encode_all(texts))?;
         let mut order: Vec<usize> = (0..encoded.len()).collect();
         order.sort_by_key(|&i| std::cmp::Reverse(encoded[i].ids.len()));
@@ -178,13 +221,14 @@ impl Scorer {
                 layers,
             } => {
                 let vectors = pooling.embed(bert, batch)?;
-                Ok(vectors
-                    .into_iter()
-                    .map(|vector| layers.iter().fold(vector, |x, layer| layer.forward(&x))[0])
-                    .collect())
+                Ok(vectors.into_iter().map(|vector| head_reward(layers, vector)).collect())
             }
         }
     }
+}
+
+fn head_reward(layers: &[DenseLayer], vector: Vec<f32>) -> f32 {
+    layers.iter().fold(vector, |x, layer| layer.forward(&x))[0]
 }
 
 fn read_json(path: &Path) -> Result<Value, ModelError> {

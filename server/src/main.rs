@@ -9,5 +9,6 @@ use server::commands::Cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    reward_model::one_thread_per_operation();
     server::commands::run(Cli::parse())
 }

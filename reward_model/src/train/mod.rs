@@ -472,7 +472,7 @@ fn check(request: &TrainRequest) -> Result<(), TrainError> {
 }
 
 /// Hash of the files that decide what the base model computes.
-fn hash_model(folder: &Path) -> Result<String, ModelError> {
+pub(crate) fn hash_model(folder: &Path) -> Result<String, ModelError> {
     let mut hash = Sha256::new();
     for name in ["config.json", "tokenizer.json", "model.safetensors"] {
         let path = folder.join(name);

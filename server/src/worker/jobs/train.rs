@@ -7,7 +7,10 @@ mod pairs;
 mod recorder;
 mod scores;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use domain::{
     job::Job,
@@ -21,6 +24,7 @@ use reward_model::{TrainError, TrainOutcome, TrainRequest};
 use serde_json::json;
 use store::{StoreError, job::Outcome};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use self::recorder::Recorder;
 use crate::{
@@ -49,8 +53,13 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 /// The folder of a run: its pairs, checkpoints, and in the end its model.
-pub fn run_folder(data_dir: &std::path::Path, run: uuid::Uuid) -> PathBuf {
+pub fn run_folder(data_dir: &Path, run: Uuid) -> PathBuf {
     data_dir.join("runs").join(run.to_string())
+}
+
+/// The folder of embeddings, which all runs share.
+fn cache_folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("cache").join("embeddings")
 }
 
 /// Trains the run that the job names.
@@ -118,10 +127,11 @@ struct Training<'a> {
 impl Training<'_> {
     /// The whole way; nothing if it was stopped.
     async fn work(&self) -> Result<Option<Metrics>, Failure> {
-        let Some((model_dir, mut metrics)) = self.train().await? else {
+        let base = self.base_model().await?;
+        let Some((model_dir, mut metrics)) = self.train(&base).await? else {
             return Ok(None);
         };
-        let Some(scored) = scores::score_responses(self, &model_dir).await? else {
+        let Some(scored) = scores::score_responses(self, &base, &model_dir).await? else {
             return Ok(None);
         };
         metrics.scored = scored;
@@ -129,18 +139,17 @@ impl Training<'_> {
     }
 
     /// Trains, or goes on with it, and gives the model's folder.
-    async fn train(&self) -> Result<Option<(PathBuf, Metrics)>, Failure> {
+    async fn train(&self, base: &Path) -> Result<Option<(PathBuf, Metrics)>, Failure> {
         let worker = &self.context.worker;
-        let base = self.base_model().await?;
         let run_dir = run_folder(&worker.data_dir, self.run.id);
         let frozen = pairs::freeze(&worker.store, self.run, &run_dir).await?;
         worker.store.set_run_counts(self.run, frozen.counts).await?;
         let request = TrainRequest {
-            config: model::train_config(&self.run.settings, &base, self.run.data.choice.margins),
+            config: model::train_config(&self.run.settings, base, self.run.data.choice.margins),
             train: frozen.train,
             held_out: frozen.held_out,
             run_dir,
-            cache_dir: worker.data_dir.join("cache").join("embeddings"),
+            cache_dir: cache_folder(&worker.data_dir),
             threads: None,
         };
         let (events, mut told) = mpsc::unbounded_channel();

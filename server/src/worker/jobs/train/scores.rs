@@ -2,18 +2,25 @@
 
 use std::{path::Path, sync::Arc, time::Instant};
 
-use domain::run::event::RunEvent;
+use domain::run::{Method, event::RunEvent};
 use reward_model::{Example, Scorer};
 use store::score::scored_projects;
 
-use super::{Failure, RECORD, Training};
+use super::{Failure, RECORD, Training, cache_folder};
 use crate::model;
 
 /// Responses per step: between two steps the job can be stopped.
-const STEP: u64 = 256;
+const STEP: u64 = 128;
+
+/// As [`STEP`], for a head: most of its texts are in the cache, which is read anew for each step.
+const HEAD_STEP: u64 = 1024;
 
 /// Scores what has no score and gives how many have one in the end; nothing if it was stopped.
-pub async fn score_responses(training: &Training<'_>, model_dir: &Path) -> Result<Option<u64>, Failure> {
+pub async fn score_responses(
+    training: &Training<'_>,
+    base: &Path,
+    model_dir: &Path,
+) -> Result<Option<u64>, Failure> {
     let store = &training.context.worker.store;
     let run = training.run;
     let projects = scored_projects(run);
@@ -24,15 +31,21 @@ pub async fn score_responses(training: &Training<'_>, model_dir: &Path) -> Resul
         of += all;
     }
     training.tell(vec![RunEvent::Scoring { done, of }]).await;
-    let folder = model_dir.to_owned();
-    let scorer = Arc::new(tokio::task::spawn_blocking(move || Scorer::load(&folder)).await??);
+    let (folder, base) = (model_dir.to_owned(), base.to_owned());
+    let cache = cache_folder(&training.context.worker.data_dir);
+    let load = move || Scorer::load(&folder)?.with_cache(&cache, &base);
+    let scorer = Arc::new(tokio::task::spawn_blocking(load).await??);
+    let step = match run.settings.method {
+        Method::Head => HEAD_STEP,
+        Method::Full => STEP,
+    };
     let mut told = Instant::now();
     for project in projects {
         loop {
             if training.context.stop.is_raised() {
                 return Ok(None);
             }
-            let responses = store.list_unscored_responses(run.id, project, STEP).await?;
+            let responses = store.list_unscored_responses(run.id, project, step).await?;
             if responses.is_empty() {
                 break;
             }
