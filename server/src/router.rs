@@ -54,9 +54,7 @@ pub fn router(state: AppState, site: Site) -> Router {
         let options = state.leptos.clone();
         move || shell(options.clone())
     };
-    let functions = Router::new()
-        .route("/fn/{*path}", post(server_function))
-        .route_layer(from_fn_with_state(state.clone(), errors_to_flash));
+    let functions = Router::new().route("/fn/{*path}", post(server_function));
 
     let dynamic = Router::new()
         .merge(auth::routes())
@@ -68,6 +66,8 @@ pub fn router(state: AppState, site: Site) -> Router {
         .route("/api/{*path}", any(api_missing))
         .leptos_routes_with_context(&state, generate_route_list(App), context.clone(), page.clone())
         .fallback(leptos_axum::render_app_async_with_context(context, page))
+        // Not on `functions` alone: leptos_routes brings exact routes to them of its own, which win.
+        .layer(from_fn_with_state(state.clone(), errors_to_flash))
         .layer(from_fn_with_state(state.clone(), gate))
         .layer(from_fn_with_state(state.clone(), identify))
         .layer(who)

@@ -334,9 +334,7 @@ fn table(heading: &'static str, rows: Vec<(String, String, String)>) -> Option<A
                     <tr>
                         <th scope="col">"Prompt"</th>
                         <th scope="col">{heading}</th>
-                        <th scope="col">
-                            <span class="sr-only">"Change"</span>
-                        </th>
+                        <th scope="col">"Change"</th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>

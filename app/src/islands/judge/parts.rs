@@ -85,7 +85,6 @@ pub fn prompt_and_responses(desk: Desk, task: &Task) -> impl IntoView + use<> {
             }
         })
         .collect_view();
-    let category = task.category.clone();
     let responses = (0..count).map(|index| response(desk, task, index)).collect_view();
     view! {
         <div class="judge-task">
@@ -93,7 +92,6 @@ pub fn prompt_and_responses(desk: Desk, task: &Task) -> impl IntoView + use<> {
             <section class="judge-prompt" aria-label="Prompt" tabindex="0" lang=task.language.clone()>
                 <div class="turns">{turns}</div>
             </section>
-            {category.map(|category| view! { <p class="judge-category soft small">{category}</p> })}
             <div class="judge-responses" data-count=count.to_string()>
                 {responses}
             </div>
