@@ -9,7 +9,7 @@ use domain::{
     },
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, ExprTrait, QueryFilter,
     QueryOrder, QuerySelect, Set, Statement, sea_query::Expr,
 };
 use serde_json::json;
@@ -95,7 +95,7 @@ impl Store {
             .filter(run::Column::Id.eq(id))
             .filter(run::Column::State.is_in([State::Queued.as_str(), State::Running.as_str()]));
         if state == State::Running {
-            let first = Expr::cust_with_values("COALESCE(started_at, $1)", [now()]);
+            let first = Expr::col(run::Column::StartedAt).if_null(now());
             update = update.col_expr(run::Column::StartedAt, first);
         }
         if state.is_final() {
