@@ -117,7 +117,9 @@ fn each_shape_is_found_out_and_a_second_import_adds_nothing() {
     let lines = place.export();
     assert_eq!(lines.len(), 4);
     for rejected in ["c", "👍 مرحبا", "no", ""] {
-        let found = lines.iter().any(|line| line["rejected"][0]["content"] == rejected);
+        let found = lines
+            .iter()
+            .any(|line| line["rejected"][0]["content"] == rejected);
         assert!(found, "{rejected}: {lines:?}");
     }
 }

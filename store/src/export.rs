@@ -37,7 +37,7 @@ enum Cursor {
 /// The prompts and responses that a page speaks of.
 #[derive(Default)]
 struct Texts {
-    prompts: HashMap<Uuid, (Vec<Message>, Option<String>, Option<String>)>,
+    prompts: HashMap<Uuid, (prompt::Model, Vec<Message>)>,
     responses: HashMap<Uuid, response::Model>,
 }
 
@@ -240,9 +240,7 @@ impl Store {
             .await?;
         for row in found {
             let messages = parse("prompt", &row.messages)?;
-            texts
-                .prompts
-                .insert(row.id, (messages, row.category, row.language));
+            texts.prompts.insert(row.id, (row, messages));
         }
         let found = response::Entity::find()
             .filter(response::Column::Id.is_in(responses))
@@ -271,7 +269,7 @@ impl Source {
         rejected: &response::Model,
         out: &mut Vec<u8>,
     ) -> Result<(), StoreError> {
-        let Some((messages, category, language)) = self.prompt.and_then(|id| texts.prompts.get(&id)) else {
+        let Some((prompt, messages)) = self.prompt.and_then(|id| texts.prompts.get(&id)) else {
             return Ok(());
         };
         let line = ExportedPreference {
@@ -284,8 +282,8 @@ impl Source {
             strength: self.strength,
             created_at: self.at,
             metadata: ExportedMetadata {
-                category: category.as_deref(),
-                language: language.as_deref(),
+                category: prompt.category.as_deref(),
+                language: prompt.language.as_deref(),
                 chosen_model,
                 rejected_model: rejected.model.as_deref(),
             },

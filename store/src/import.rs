@@ -197,7 +197,6 @@ impl Importer {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one row's parts, used once")]
     fn judgement(
         &self,
         annotator: Uuid,

@@ -57,9 +57,12 @@ async fn download(
         corrections: choice.corrections.unwrap_or(true),
     };
     tracing::info!(by = %who.id, project = %id, ?choice, "export");
-    let lines = state.store().export_preferences(id, choice).inspect_err(move |error| {
-        tracing::error!(project = %id, %error, "an export broke off");
-    });
+    let lines = state
+        .store()
+        .export_preferences(id, choice)
+        .inspect_err(move |error| {
+            tracing::error!(project = %id, %error, "an export broke off");
+        });
     let headers = [
         (header::CONTENT_TYPE, "application/x-ndjson".to_owned()),
         (
@@ -72,7 +75,13 @@ async fn download(
 
 /// A project's name as a file name that needs no quoting anywhere.
 fn file_name(project: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
     let name: String = project.chars().map(plain).take(60).collect();
     match name.trim_matches('-') {
         "" => "preferences".to_owned(),

@@ -66,7 +66,13 @@ async fn upload(
     let (request, upload) = match received {
         Ok(Ok(received)) => received,
         Ok(Err(error)) => return refuse(&state, &page, error),
-        Err(_) => return refuse(&state, &page, AppError::Invalid("The upload took too long.".into())),
+        Err(_) => {
+            return refuse(
+                &state,
+                &page,
+                AppError::Invalid("The upload took too long.".into()),
+            );
+        }
     };
     let file = request.file.clone();
     let job = NewJob {
@@ -80,7 +86,11 @@ async fn upload(
         Ok(id) => {
             upload.keep();
             tracing::info!(by = %who.id, %project, job = %id, "import queued");
-            answer(&state, &page, Flash::done(format!("{file} is uploaded; the import begins.")))
+            answer(
+                &state,
+                &page,
+                Flash::done(format!("{file} is uploaded; the import begins.")),
+            )
         }
         Err(error) => refuse(&state, &page, error),
     }
@@ -149,10 +159,14 @@ async fn receive(state: &AppState, mut form: Multipart) -> Result<(ImportRequest
 /// Streams a field to a file in the uploads folder; it is on the disk when this returns.
 async fn save(data_dir: &FilePath, mut field: Field<'_>, max: u32) -> Result<(PathBuf, Upload), AppError> {
     let folder = std::path::absolute(data_dir.join("uploads")).map_err(AppError::internal)?;
-    tokio::fs::create_dir_all(&folder).await.map_err(AppError::internal)?;
+    tokio::fs::create_dir_all(&folder)
+        .await
+        .map_err(AppError::internal)?;
     let path = folder.join(Uuid::new_v4().simple().to_string());
     let upload = Upload(Some(path.clone()));
-    let mut file = tokio::fs::File::create_new(&path).await.map_err(AppError::internal)?;
+    let mut file = tokio::fs::File::create_new(&path)
+        .await
+        .map_err(AppError::internal)?;
     while let Some(bytes) = field.chunk().await.map_err(|error| unreadable(&error, max))? {
         file.write_all(&bytes).await.map_err(full)?;
     }
