@@ -56,7 +56,7 @@ fn figure((label, value, detail): (&'static str, String, String)) -> impl IntoVi
     view! {
         <div>
             <dt>{label}</dt>
-            <dd>{value} {(!detail.is_empty()).then(|| view! { <small>{detail}</small> })}</dd>
+            <dd>{value} " " {(!detail.is_empty()).then(|| view! { <small>{detail}</small> })}</dd>
         </div>
     }
 }

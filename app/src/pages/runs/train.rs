@@ -227,7 +227,7 @@ fn method_part(form: &TrainForm) -> impl IntoView + use<> {
             {choice(
                 Method::Head,
                 "Head: seconds",
-                "One layer on the frozen model. For the first hundreds of judgements, and to look often.",
+                "One layer on the frozen model, once that has read the texts. For the first hundreds of judgements, and to look often.",
             )}
             {choice(
                 Method::Full,
