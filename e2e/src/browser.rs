@@ -9,9 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use thirtyfour::{
-    BrowserCapabilitiesHelper, ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver,
-};
+use thirtyfour::{ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver};
 
 use crate::{
     Programs, Site,
@@ -46,6 +44,7 @@ pub struct Browser {
     profile: PathBuf,
     pub(crate) programs: Programs,
     site_url: String,
+    pub(crate) scripts: Scripts,
 }
 
 impl Browser {
@@ -75,6 +74,7 @@ impl Browser {
             profile,
             programs: programs.clone(),
             site_url: site.url.clone(),
+            scripts,
         })
     }
 
