@@ -63,8 +63,8 @@ async fn measure(folder: &std::path::Path, judgements: usize) -> Result<()> {
         behind_proxy: false,
         max_upload_mb: 1,
     };
-    let service = router(AppState::new(services, settings), site)
-        .into_make_service_with_connect_info::<SocketAddr>();
+    let service =
+        router(AppState::new(services, settings), site).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     tokio::task::spawn_blocking(move || judge(address, project, judgements)).await?
 }
@@ -96,7 +96,12 @@ async fn fill(store: &Store) -> Result<Uuid> {
 }
 
 fn row(n: usize) -> Row {
-    let text = |what: &str| format!("{what} {n}: {}", "some *words* of an answer that goes on. ".repeat(30));
+    let text = |what: &str| {
+        format!(
+            "{what} {n}: {}",
+            "some *words* of an answer that goes on. ".repeat(30)
+        )
+    };
     let response = |side: &str| ResponseText {
         content: text(side),
         model: None,
@@ -133,7 +138,11 @@ fn judge(address: SocketAddr, project: Uuid, judgements: usize) -> Result<()> {
         if tasks.is_empty() {
             let start = Instant::now();
             let body = json!({"project": project, "kind": "pair", "without": []});
-            tasks = serde_json::from_str(&client.post("/fn/judge/next", "application/json", &body.to_string())?)?;
+            tasks = serde_json::from_str(&client.post(
+                "/fn/judge/next",
+                "application/json",
+                &body.to_string(),
+            )?)?;
             fetch = start.elapsed();
             fetches.push(fetch);
         }
@@ -151,7 +160,11 @@ fn judge(address: SocketAddr, project: Uuid, judgements: usize) -> Result<()> {
         trips.push(fetch + start.elapsed());
     }
     println!("{judgements} judgements, {PAIRS} pairs in the project, SQLite synchronous=FULL");
-    for (what, mut times) in [("submit", submits), ("next four", fetches), ("next + submit", trips)] {
+    for (what, mut times) in [
+        ("submit", submits),
+        ("next four", fetches),
+        ("next + submit", trips),
+    ] {
         times.sort_unstable();
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
         println!(

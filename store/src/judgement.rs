@@ -102,10 +102,10 @@ impl Store {
     ) -> Result<Vec<Judgement>, StoreError> {
         let mut rows = heads(user)
             .filter(judgement::Column::ComparisonId.is_in(comparisons.iter().copied()))
-            .order_by_desc(judgement::Column::CreatedAt)
             .all(self.reader())
             .await?;
-        rows.sort_by_key(|row| row.verdict == "withdrawn");
+        // Not ordered by the database: SQLite would walk all of the person's rows in the order of their time.
+        rows.sort_by_key(|row| (row.verdict == "withdrawn", std::cmp::Reverse(row.created_at)));
         let mut found: Vec<Judgement> = Vec::with_capacity(rows.len());
         for row in rows {
             if !found.iter().any(|known| known.comparison_id == row.comparison_id) {
@@ -170,10 +170,7 @@ impl Store {
 }
 
 /// The responses of a comparison, in the stored order.
-async fn response_ids(
-    db: &impl ConnectionTrait,
-    comparison: Uuid,
-) -> Result<Vec<Uuid>, StoreError> {
+async fn response_ids(db: &impl ConnectionTrait, comparison: Uuid) -> Result<Vec<Uuid>, StoreError> {
     Ok(comparison_response::Entity::find()
         .select_only()
         .column(comparison_response::Column::ResponseId)

@@ -33,11 +33,19 @@ pub fn CorrectionEditor(start: EditorStart) -> impl IntoView {
     let node = NodeRef::<html::Form>::new();
     mark_hydrated(node);
     let text = RwSignal::new(start.content.clone());
-    let base = start.response.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
+    let base = start
+        .response
+        .as_ref()
+        .map(|(_, text)| text.clone())
+        .unwrap_or_default();
     let from_nothing = start.response.is_none();
     let changes = RwSignal::new(diff_words(&base, &start.content));
     let restored = RwSignal::new(false);
-    let origin = start.response.as_ref().map(|(id, _)| id.to_string()).unwrap_or_default();
+    let origin = start
+        .response
+        .as_ref()
+        .map(|(id, _)| id.to_string())
+        .unwrap_or_default();
     let draft_key = format!("touchstone.draft.{}.{}.{origin}", start.user, start.comparison);
     let stored = StoredValue::new((draft_key, start.content.clone(), base));
     let later = StoredValue::new(0u32);
@@ -84,7 +92,10 @@ pub fn CorrectionEditor(start: EditorStart) -> impl IntoView {
         }
     };
     let supersedes = start.supersedes.map(|id| id.to_string()).unwrap_or_default();
-    let cancel = format!("/projects/{}/judge?comparison={}", start.project, start.comparison);
+    let cancel = format!(
+        "/projects/{}/judge?comparison={}",
+        start.project, start.comparison
+    );
     view! {
         <form class="editor" method="post" action="/fn/corrections/save" node_ref=node on:submit=move |_| keep_draft()>
             <input type="hidden" name="project" value=start.project.to_string() />

@@ -28,7 +28,9 @@ pub fn remove(key: &str) {
 
 /// All keys that begin so, with their values.
 pub fn with_prefix(prefix: &str) -> Vec<(String, String)> {
-    let Some(storage) = storage() else { return Vec::new() };
+    let Some(storage) = storage() else {
+        return Vec::new();
+    };
     let keys = (0..storage.length().unwrap_or(0)).filter_map(|index| storage.key(index).ok().flatten());
     let wanted: Vec<String> = keys.filter(|key| key.starts_with(prefix)).collect();
     wanted
