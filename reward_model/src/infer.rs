@@ -167,7 +167,15 @@ impl Scorer {
         texts: &[String],
         on_progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Scored>, ModelError> {
-        if let (Model::Head { bert, pooling, layers }, Some(cache)) = (&self.model, &self.cache) {
+        if let (
+            Model::Head {
+                bert,
+                pooling,
+                layers,
+            },
+            Some(cache),
+        ) = (&self.model, &self.cache)
+        {
             let embedder = Embedder {
                 bert,
                 encoder: &self.encoder,
@@ -221,7 +229,10 @@ impl Scorer {
                 layers,
             } => {
                 let vectors = pooling.embed(bert, batch)?;
-                Ok(vectors.into_iter().map(|vector| head_reward(layers, vector)).collect())
+                Ok(vectors
+                    .into_iter()
+                    .map(|vector| head_reward(layers, vector))
+                    .collect())
             }
         }
     }

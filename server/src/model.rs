@@ -120,6 +120,9 @@ mod tests {
 
     #[test]
     fn shares_become_counts_again() {
-        assert_eq!(proportion(277.5 / 462.0, 462), Proportion { hits: 277.5, of: 462 });
+        assert_eq!(
+            proportion(277.5 / 462.0, 462),
+            Proportion { hits: 277.5, of: 462 }
+        );
     }
 }

@@ -30,17 +30,29 @@ async fn project(app: &TestApp, prompts: usize) -> Project {
     let response = |content: String| ResponseText { content, model: None };
     let rows: Vec<Row> = (0..prompts)
         .map(|n| Row {
-            prompt: vec![Message { role: Speaker::User, content: format!("<b>Question {n}</b>") }],
+            prompt: vec![Message {
+                role: Speaker::User,
+                content: format!("<b>Question {n}</b>"),
+            }],
             category: Some("facts".into()),
             language: None,
-            responses: vec![response(format!("Good answer {n}")), response(format!("Bad <i>{n}</i>"))],
+            responses: vec![
+                response(format!("Good answer {n}")),
+                response(format!("Bad <i>{n}</i>")),
+            ],
             comparisons: vec![ComparedResponses {
                 responses: vec![0, 1],
-                opinion: Some(Opinion { ranking: vec![vec![0], vec![1]], strength: Strength::Much }),
+                opinion: Some(Opinion {
+                    ranking: vec![vec![0], vec![1]],
+                    strength: Strength::Much,
+                }),
             }],
         })
         .collect();
-    importer.insert(&rows, &mut ImportProgress::default(), None).await.unwrap();
+    importer
+        .insert(&rows, &mut ImportProgress::default(), None)
+        .await
+        .unwrap();
     project
 }
 
@@ -64,22 +76,35 @@ async fn a_lead_starts_a_run_with_a_plain_form_and_cancels_it() {
     let mut lead = app.signed_in("lea", Role::Lead).await;
     let page = lead.get(&format!("/projects/{}/train", project.id)).await;
     assert_eq!(page.status, StatusCode::OK);
-    assert!(page.body.contains("50 pairs from 50 prompts"), "the choice is counted");
+    assert!(
+        page.body.contains("50 pairs from 50 prompts"),
+        "the choice is counted"
+    );
 
     let counted = format!(
         "/projects/{}/train?form%5Bsource%5D=people&form%5Bpercent%5D=20&form%5Bmethod%5D=full",
         project.id
     );
     let page = lead.get(&counted).await;
-    assert!(page.body.contains("No pairs yet"), "and counted again for another choice");
+    assert!(
+        page.body.contains("No pairs yet"),
+        "and counted again for another choice"
+    );
 
     let fields = form(project.id);
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     let answer = lead.post("/fn/runs/create", &fields).await;
     let place = answer.location().to_owned();
     assert!(place.starts_with("/runs/"), "{answer:?}");
     let page = lead.get(&place).await;
-    assert!(page.body.contains("first try") && page.body.contains("waiting"), "{}", page.body);
+    assert!(
+        page.body.contains("first try") && page.body.contains("waiting"),
+        "{}",
+        page.body
+    );
 
     let id = place.trim_start_matches("/runs/").to_owned();
     let answer = lead.post("/fn/runs/cancel", &[("id", &id)]).await;
@@ -97,10 +122,17 @@ async fn a_bad_setting_comes_back_as_a_sentence() {
     let mut fields = form(project.id);
     fields.retain(|(name, _)| *name != "form[epochs]");
     fields.push(("form[epochs]", "many".into()));
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     let path = format!("/projects/{}/train", project.id);
     lead.post("/fn/runs/create", &fields).await;
-    assert!(lead.flash(&path).await.contains("“many” is not a number of epochs"));
+    assert!(
+        lead.flash(&path)
+            .await
+            .contains("“many” is not a number of epochs")
+    );
     assert!(app.db.list_runs(project.id, 10).await.unwrap().is_empty());
 }
 
@@ -110,17 +142,30 @@ async fn trainers_see_no_runs_and_reviewers_start_none() {
     let project = project(&app, 5).await;
     let mut lead = app.signed_in("lea", Role::Lead).await;
     let fields = form(project.id);
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     let run = lead.post("/fn/runs/create", &fields).await.location().to_owned();
     let mut trainer = app.signed_in("tom", Role::Trainer).await;
-    for path in [format!("/projects/{}/train", project.id), run.clone(), format!("{run}/scores"), format!("{run}/events")] {
+    for path in [
+        format!("/projects/{}/train", project.id),
+        run.clone(),
+        format!("{run}/scores"),
+        format!("{run}/events"),
+    ] {
         assert_eq!(trainer.get(&path).await.status, StatusCode::FORBIDDEN, "{path}");
     }
     let mut reviewer = app.signed_in("rea", Role::Reviewer).await;
     assert_eq!(reviewer.get(&run).await.status, StatusCode::OK);
-    let json = [("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json")];
+    let json = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("accept", "application/json"),
+    ];
     reviewer.post("/fn/runs/create", &fields).await;
-    reviewer.send(Http::POST, "/fn/runs/cancel", &json, format!("id={}", &run[6..])).await;
+    reviewer
+        .send(Http::POST, "/fn/runs/cancel", &json, format!("id={}", &run[6..]))
+        .await;
     let runs = app.db.list_runs(project.id, 10).await.unwrap();
     assert_eq!((runs.len(), runs[0].state), (1, State::Queued));
 }
@@ -131,17 +176,34 @@ async fn events_come_from_where_the_browser_was() {
     let project = project(&app, 5).await;
     let mut lead = app.signed_in("lea", Role::Lead).await;
     let fields = form(project.id);
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     let run = lead.post("/fn/runs/create", &fields).await.location().to_owned();
     let id: Uuid = run[6..].parse().unwrap();
     app.db.set_run_state(id, State::Running, None).await.unwrap();
-    app.db.set_run_state(id, State::Failed, Some("It broke.")).await.unwrap();
+    app.db
+        .set_run_state(id, State::Failed, Some("It broke."))
+        .await
+        .unwrap();
 
     let all = lead.get(&format!("{run}/events")).await;
     assert_eq!(all.header("content-type"), "text/event-stream");
     assert_eq!(all.body.matches("data:").count(), 3, "{}", all.body);
-    let rest = lead.send(Http::GET, &format!("{run}/events"), &[("last-event-id", "2")], String::new()).await;
-    assert!(rest.body.contains("id: 3") && rest.body.contains("It broke."), "{}", rest.body);
+    let rest = lead
+        .send(
+            Http::GET,
+            &format!("{run}/events"),
+            &[("last-event-id", "2")],
+            String::new(),
+        )
+        .await;
+    assert!(
+        rest.body.contains("id: 3") && rest.body.contains("It broke."),
+        "{}",
+        rest.body
+    );
     let none = lead.get(&format!("{run}/events?after=3")).await;
     assert_eq!(none.status, StatusCode::NO_CONTENT);
     let page = lead.get(&run).await;
@@ -154,19 +216,41 @@ async fn scores_are_paged_and_show_markup_as_text() {
     let project = project(&app, 40).await;
     let mut lead = app.signed_in("lea", Role::Lead).await;
     let fields = form(project.id);
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     let run = lead.post("/fn/runs/create", &fields).await.location().to_owned();
     let id: Uuid = run[6..].parse().unwrap();
-    let waiting = app.db.list_unscored_responses(id, project.id, 1000).await.unwrap();
+    let waiting = app
+        .db
+        .list_unscored_responses(id, project.id, 1000)
+        .await
+        .unwrap();
     let scores: Vec<_> = waiting
         .iter()
         .zip(0..)
-        .map(|(response, n)| (response.id, Scored { reward: f64::from(n), tokens: 3, cut_tokens: 0 }))
+        .map(|(response, n)| {
+            (
+                response.id,
+                Scored {
+                    reward: f64::from(n),
+                    tokens: 3,
+                    cut_tokens: 0,
+                },
+            )
+        })
         .collect();
     app.db.upsert_scores(id, &scores).await.unwrap();
     app.db.set_run_state(id, State::Done, None).await.unwrap();
     let done = app.db.list_run_events(id, 0, 10).await.unwrap().pop().unwrap();
-    assert!(matches!(done.event, RunEvent::State { state: State::Done, .. }));
+    assert!(matches!(
+        done.event,
+        RunEvent::State {
+            state: State::Done,
+            ..
+        }
+    ));
 
     let page = lead.get(&format!("{run}/scores")).await;
     assert_eq!(page.status, StatusCode::OK);
@@ -174,8 +258,12 @@ async fn scores_are_paged_and_show_markup_as_text() {
     assert!(page.body.contains("+79.000") && page.body.contains("Next") && !page.body.contains("<i>"));
     let last = lead.get(&format!("{run}/scores?page=4")).await;
     assert_eq!(last.body.matches("score-row").count(), 5);
-    let pairs = lead.get(&format!("{run}/scores?show=pairs&category=facts&held_out=true")).await;
+    let pairs = lead
+        .get(&format!("{run}/scores?show=pairs&category=facts&held_out=true"))
+        .await;
     assert!(pairs.body.contains("People prefer this much") && !pairs.body.contains("<b>Question"));
-    let none = lead.get(&format!("{run}/scores?show=pairs&category=%3Cb%3E")).await;
+    let none = lead
+        .get(&format!("{run}/scores?show=pairs&category=%3Cb%3E"))
+        .await;
     assert!(none.body.contains("No pair to show here"));
 }

@@ -145,7 +145,10 @@ async fn wait_for(store: &Store, run: Uuid, what: &str, wanted: impl Fn(&Progres
         if wanted(&progress) {
             return progress;
         }
-        assert!(started.elapsed() < Duration::from_secs(120), "waited for {what}: {progress:?}");
+        assert!(
+            started.elapsed() < Duration::from_secs(120),
+            "waited for {what}: {progress:?}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -177,7 +180,11 @@ async fn a_killed_training_goes_on_to_the_same_loss() {
     assert_eq!(rest.train, whole.train);
     assert_eq!(rest.evaluations.len(), whole.evaluations.len());
     for (one, other) in whole.evaluations.iter().zip(&rest.evaluations) {
-        assert!((one.loss - other.loss).abs() < 1e-5, "step {}: {one:?} {other:?}", one.step);
+        assert!(
+            (one.loss - other.loss).abs() < 1e-5,
+            "step {}: {one:?} {other:?}",
+            one.step
+        );
     }
     let metrics = store.find_run(broken.id).await.unwrap().metrics.unwrap();
     let expected = store.find_run(unbroken.id).await.unwrap().metrics.unwrap();
@@ -220,21 +227,42 @@ async fn a_missing_base_model_is_explained_on_the_run() {
 async fn the_api_and_the_command_give_the_stored_scores() {
     let place = Place::new();
     place.import(60);
-    let table = place.run(&["train", "--project", "P", "--held-out", "20", "--max-tokens", "64"]);
-    assert!(table.contains("held-out accuracy") && table.contains("responses scored   120"), "{table}");
+    let table = place.run(&[
+        "train",
+        "--project",
+        "P",
+        "--held-out",
+        "20",
+        "--max-tokens",
+        "64",
+    ]);
+    assert!(
+        table.contains("held-out accuracy") && table.contains("responses scored   120"),
+        "{table}"
+    );
 
     let store = place.store().await;
     let project = store.find_project_by_name("P").await.unwrap().unwrap();
     let run = store.list_runs(project.id, 1).await.unwrap().remove(0);
     let compared = store.compare_scores(&run).await.unwrap();
-    let pair = store.show_judged_pairs(run.id, &compared.pairs[..1]).await.unwrap().remove(0);
+    let pair = store
+        .show_judged_pairs(run.id, &compared.pairs[..1])
+        .await
+        .unwrap()
+        .remove(0);
     let item = json!({"prompt": pair.prompt, "responses": [pair.chosen, pair.rejected]});
     let stored = [pair.chosen_reward, pair.rejected_reward];
     let same = |scores: &Value, place: &str| {
         for (score, stored) in scores.as_array().unwrap().iter().zip(stored) {
             let reward = score["reward"].as_f64().unwrap();
-            assert!((reward - stored).abs() < 1e-5, "{place}: {reward} is not {stored}");
-            assert!(score["tokens"].as_u64().unwrap() > 2 && score["cut_tokens"] == 0, "{score}");
+            assert!(
+                (reward - stored).abs() < 1e-5,
+                "{place}: {reward} is not {stored}"
+            );
+            assert!(
+                score["tokens"].as_u64().unwrap() > 2 && score["cut_tokens"] == 0,
+                "{score}"
+            );
         }
     };
 
@@ -247,29 +275,66 @@ async fn the_api_and_the_command_give_the_stored_scores() {
 
     let refused = [
         (None, json!({"run": run.id, "items": [item]}), 401, "signed_out"),
-        (Some("ts_wrong"), json!({"run": run.id, "items": [item]}), 401, "signed_out"),
+        (
+            Some("ts_wrong"),
+            json!({"run": run.id, "items": [item]}),
+            401,
+            "signed_out",
+        ),
         (Some(TOKEN), json!({"run": run.id, "items": []}), 422, "invalid"),
         (Some(TOKEN), json!({"items": [item]}), 422, "invalid"),
-        (Some(TOKEN), json!({"run": Uuid::nil(), "items": [item]}), 404, "not_found"),
-        (Some(TOKEN), json!({"project": "Q", "items": [item]}), 404, "not_found"),
+        (
+            Some(TOKEN),
+            json!({"run": Uuid::nil(), "items": [item]}),
+            404,
+            "not_found",
+        ),
+        (
+            Some(TOKEN),
+            json!({"project": "Q", "items": [item]}),
+            404,
+            "not_found",
+        ),
         (Some(TOKEN), json!({"run": 3}), 422, "invalid"),
     ];
     for (token, request, status, kind) in refused {
         let (got, body) = ask(&app, token, &request).await;
-        assert_eq!((got.as_u16(), body["kind"].as_str()), (status, Some(kind)), "{request}: {body}");
-        assert!(body["message"].as_str().unwrap().ends_with(['.', ' ']) || status == 422, "{body}");
+        assert_eq!(
+            (got.as_u16(), body["kind"].as_str()),
+            (status, Some(kind)),
+            "{request}: {body}"
+        );
+        assert!(
+            body["message"].as_str().unwrap().ends_with(['.', ' ']) || status == 422,
+            "{body}"
+        );
     }
 
     let mut command = place.command(&["score", "--run", &run.id.to_string()]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), item.to_string().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let line: Value = serde_json::from_slice(&output.stdout).unwrap();
     same(&line["scores"], "command");
 
     // A finished run's events are all there, and a browser that has seen them is told to stop asking.
-    let newest = store.list_run_events(run.id, 0, 1_000_000).await.unwrap().pop().unwrap();
-    assert!(matches!(newest.event, RunEvent::State { state: State::Done, .. }));
+    let newest = store
+        .list_run_events(run.id, 0, 1_000_000)
+        .await
+        .unwrap()
+        .pop()
+        .unwrap();
+    assert!(matches!(
+        newest.event,
+        RunEvent::State {
+            state: State::Done,
+            ..
+        }
+    ));
 }
 
 /// The real router over this store, with a lead's API token.
@@ -281,7 +346,10 @@ async fn serve(store: &Store, data_dir: &Path) -> Router {
         role: Role::Lead,
     };
     let lead = store.insert_user(lead).await.unwrap();
-    store.insert_api_token(lead.id, "test", &hash_secret(TOKEN)).await.unwrap();
+    store
+        .insert_api_token(lead.id, "test", &hash_secret(TOKEN))
+        .await
+        .unwrap();
     let site = Site::built_in();
     let services = Services {
         store: store.clone(),

@@ -75,15 +75,25 @@ pub fn TryBox(run: Uuid, start: Tried) -> impl IntoView {
 fn typed(form: &web_sys::HtmlFormElement) -> Option<(String, Vec<String>)> {
     let data = web_sys::FormData::new_with_form(form).ok()?;
     let text = |name: &str| data.get(name).as_string().unwrap_or_default();
-    let responses = (0..BOXES).map(|index| text(&format!("responses[{index}]"))).collect();
+    let responses = (0..BOXES)
+        .map(|index| text(&format!("responses[{index}]")))
+        .collect();
     Some((text("prompt"), responses))
 }
 
 /// Best first, each with a bar from the middle: rewards have no scale of their own, only their order and distances.
 fn results(tried: &Tried) -> impl IntoView + use<> {
-    let mut ranked: Vec<_> = tried.responses.iter().cloned().zip(tried.scores.iter().copied()).collect();
+    let mut ranked: Vec<_> = tried
+        .responses
+        .iter()
+        .cloned()
+        .zip(tried.scores.iter().copied())
+        .collect();
     ranked.sort_by(|a, b| b.1.reward.total_cmp(&a.1.reward));
-    let reach = ranked.iter().map(|(_, scored)| scored.reward.abs()).fold(1.0, f64::max);
+    let reach = ranked
+        .iter()
+        .map(|(_, scored)| scored.reward.abs())
+        .fold(1.0, f64::max);
     let rows: Vec<_> = ranked
         .into_iter()
         .map(|(text, scored)| {

@@ -58,7 +58,15 @@ struct Watched {
     may_cancel: bool,
 }
 
-fn run_page(Watched { run, project, progress, against, may_cancel }: Watched) -> impl IntoView {
+fn run_page(
+    Watched {
+        run,
+        project,
+        progress,
+        against,
+        may_cancel,
+    }: Watched,
+) -> impl IntoView {
     let id = run.id;
     let over = run.state.is_final();
     let done = run.state == State::Done;
@@ -287,9 +295,12 @@ fn run_row(run: Run) -> impl IntoView {
         proportion.map_or_else(|| "–".to_owned(), |proportion| proportion.to_string())
     };
     let metrics = run.metrics.as_ref();
-    let pairs = run.data.counts.map_or_else(|| "–".to_owned(), |counts| text::number(counts.train));
-    let scores = (run.state == State::Done)
-        .then(|| view! { <a href=format!("/runs/{}/scores", run.id)>"Scores"</a> });
+    let pairs = run
+        .data
+        .counts
+        .map_or_else(|| "–".to_owned(), |counts| text::number(counts.train));
+    let scores =
+        (run.state == State::Done).then(|| view! { <a href=format!("/runs/{}/scores", run.id)>"Scores"</a> });
     view! {
         <tr>
             <th scope="row">

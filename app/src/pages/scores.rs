@@ -38,7 +38,9 @@ pub fn ScoresPage() -> impl IntoView {
         let store = context::store();
         let run = store.find_run(id?).await?;
         if run.state != State::Done {
-            return Err(AppError::Unavailable("This run has no scores yet: it is not done.".into()));
+            return Err(AppError::Unavailable(
+                "This run has no scores yet: it is not done.".into(),
+            ));
         }
         let project = store.find_project(run.project_id).await?;
         let wanted = Wanted::from_query(&query);
@@ -52,15 +54,29 @@ pub fn ScoresPage() -> impl IntoView {
                     // One more than is shown tells whether there is a next page.
                     limit: PAGE + 1,
                 };
-                List::Responses(store.list_scored_responses(run.id, &filter, &scores.pairs).await?)
+                List::Responses(
+                    store
+                        .list_scored_responses(run.id, &filter, &scores.pairs)
+                        .await?,
+                )
             }
             Show::Pairs => {
                 let pairs = wanted.pairs(&scores.pairs);
                 List::Pairs(store.show_judged_pairs(run.id, &pairs).await?)
             }
         };
-        let tried = query.get("tried").and_then(|key| kept::find(key.parse().ok()?)).unwrap_or_default();
-        Ok(Seen { run, project, wanted, summary: scores.summary, list, tried })
+        let tried = query
+            .get("tried")
+            .and_then(|key| kept::find(key.parse().ok()?))
+            .unwrap_or_default();
+        Ok(Seen {
+            run,
+            project,
+            wanted,
+            summary: scores.summary,
+            list,
+            tried,
+        })
     };
     page_with(data, scores_page)
 }
@@ -118,11 +134,20 @@ impl Wanted {
     fn pairs(&self, all: &[JudgedPair]) -> Vec<JudgedPair> {
         let wanted = |pair: &&JudgedPair| {
             (!self.held_out || pair.held_out)
-                && self.category.as_ref().is_none_or(|category| pair.category.as_ref() == Some(category))
+                && self
+                    .category
+                    .as_ref()
+                    .is_none_or(|category| pair.category.as_ref() == Some(category))
         };
         let (skip, take) = (((self.page - 1) * PAGE) as usize, PAGE as usize + 1);
         if self.reversed {
-            all.iter().rev().filter(wanted).skip(skip).take(take).cloned().collect()
+            all.iter()
+                .rev()
+                .filter(wanted)
+                .skip(skip)
+                .take(take)
+                .cloned()
+                .collect()
         } else {
             all.iter().filter(wanted).skip(skip).take(take).cloned().collect()
         }
@@ -131,7 +156,15 @@ impl Wanted {
     /// The query of another page of the same list.
     fn at_page(&self, page: u64) -> String {
         let mut map = ParamsMap::new();
-        map.insert("show", if self.show == Show::Pairs { "pairs" } else { "responses" }.to_owned());
+        map.insert(
+            "show",
+            if self.show == Show::Pairs {
+                "pairs"
+            } else {
+                "responses"
+            }
+            .to_owned(),
+        );
         if let Some(category) = &self.category {
             map.insert("category", category.clone());
         }
@@ -146,7 +179,16 @@ impl Wanted {
     }
 }
 
-fn scores_page(Seen { run, project, wanted, summary, list, tried }: Seen) -> impl IntoView {
+fn scores_page(
+    Seen {
+        run,
+        project,
+        wanted,
+        summary,
+        list,
+        tried,
+    }: Seen,
+) -> impl IntoView {
     let id = run.id;
     let responses = match &list {
         List::Responses(rows) => rows.len(),
@@ -191,7 +233,9 @@ fn agreement(summary: &ScoreSummary) -> impl IntoView + use<> {
         ("Held-out pairs".to_owned(), summary.held_out),
         ("All pairs, learnt ones too".to_owned(), summary.all),
     ];
-    let correlation = summary.length_correlation.map_or_else(|| "–".to_owned(), |r| format!("{r:+.2}"));
+    let correlation = summary
+        .length_correlation
+        .map_or_else(|| "–".to_owned(), |r| format!("{r:+.2}"));
     let categories = summary.categories.clone();
     view! {
         <section class="card">

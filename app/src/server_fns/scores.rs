@@ -33,9 +33,14 @@ pub async fn try_scores(
     viewer::require(Permission::Review)?;
     let services = context::services();
     if services.store.find_run(run).await?.state != State::Done {
-        return Err(AppError::Unavailable("This run has no model: it is not done.".into()));
+        return Err(AppError::Unavailable(
+            "This run has no model: it is not done.".into(),
+        ));
     }
-    let responses: Vec<String> = responses.into_iter().filter(|text| !text.trim().is_empty()).collect();
+    let responses: Vec<String> = responses
+        .into_iter()
+        .filter(|text| !text.trim().is_empty())
+        .collect();
     if responses.is_empty() {
         return Err(AppError::Invalid("Write at least one response to score.".into()));
     }
@@ -44,7 +49,12 @@ pub async fn try_scores(
         responses: responses.clone(),
     }];
     check_items(&items).map_err(|error| AppError::Invalid(error.to_string()))?;
-    let scores = services.scoring.score(run, items).await?.pop().unwrap_or_default();
+    let scores = services
+        .scoring
+        .score(run, items)
+        .await?
+        .pop()
+        .unwrap_or_default();
     let tried = Tried {
         prompt,
         responses,
@@ -88,6 +98,8 @@ pub mod kept {
     /// The result of this key, if it is still kept.
     pub fn find(key: Uuid) -> Option<Tried> {
         let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|(of, _)| *of == key).map(|(_, tried)| tried.clone())
+        kept.iter()
+            .find(|(of, _)| *of == key)
+            .map(|(_, tried)| tried.clone())
     }
 }

@@ -113,7 +113,9 @@ async fn new_run(store: &Store, config: &Config, args: Args) -> anyhow::Result<N
         Some(name) if find(name).await? == project_id => {
             bail!("choose another project to hold the run against")
         }
-        Some(name) => HeldOut::Project { id: find(name).await? },
+        Some(name) => HeldOut::Project {
+            id: find(name).await?,
+        },
         None => HeldOut::Share {
             percent: args.held_out,
             seed: args.split_seed,
@@ -129,8 +131,9 @@ async fn new_run(store: &Store, config: &Config, args: Args) -> anyhow::Result<N
     settings.warmup_share = args.warmup_share.unwrap_or(settings.warmup_share);
     settings.max_tokens = args.max_tokens.unwrap_or(settings.max_tokens);
     settings.evaluate_every = args.evaluate_every.unwrap_or(settings.evaluate_every);
-    settings.checkpoint_every_steps =
-        args.checkpoint_every_steps.unwrap_or(settings.checkpoint_every_steps);
+    settings.checkpoint_every_steps = args
+        .checkpoint_every_steps
+        .unwrap_or(settings.checkpoint_every_steps);
     scoring.check(&settings).map_err(anyhow::Error::msg)?;
     Ok(NewRun {
         project_id,
@@ -202,16 +205,23 @@ fn report(run: &Run, config: &Config) -> anyhow::Result<()> {
     match (run.state, &run.metrics) {
         (State::Done, Some(metrics)) => print_table(run, metrics, config),
         (State::Cancelled, _) => bail!("cancelled"),
-        _ => bail!("{}", run.error.as_deref().unwrap_or("the run did not end: see the log")),
+        _ => bail!(
+            "{}",
+            run.error.as_deref().unwrap_or("the run did not end: see the log")
+        ),
     }
     Ok(())
 }
 
 fn print_table(run: &Run, metrics: &Metrics, config: &Config) {
-    let or_dash = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.6}"));
+    let or_dash =
+        |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.6}"));
     let counts = run.data.counts.unwrap_or_default();
     println!("run                {}", run.id);
-    println!("pairs              {} to learn from, {} held out", counts.train, counts.held_out);
+    println!(
+        "pairs              {} to learn from, {} held out",
+        counts.train, counts.held_out
+    );
     if let (Some(model), Some(longest)) = (metrics.held_out, metrics.longest) {
         println!("held-out accuracy  {model}");
         println!("longest wins       {longest}");
@@ -220,12 +230,18 @@ fn print_table(run: &Run, metrics: &Metrics, config: &Config) {
     println!("training loss      {}", or_dash(metrics.train_loss));
     println!("steps              {}", metrics.steps);
     println!("seconds            {:.1}", metrics.seconds);
-    println!("texts cut          {} of {}", metrics.cut.cut_texts, metrics.cut.texts);
+    println!(
+        "texts cut          {} of {}",
+        metrics.cut.cut_texts, metrics.cut.texts
+    );
     println!("responses scored   {}", metrics.scored);
     if let Some(peak) = peak_memory_mib() {
         println!("peak memory        {peak} MiB");
     }
-    println!("model              {}", run_folder(&config.data_dir, run.id).join("model").display());
+    println!(
+        "model              {}",
+        run_folder(&config.data_dir, run.id).join("model").display()
+    );
 }
 
 /// The most memory that this process has had, where the system says so.

@@ -45,7 +45,10 @@ struct ScoreRequest {
 
 /// A prompt with responses.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes `domain::score::ScoreItem`, which knows nothing of OpenAPI")]
+#[expect(
+    dead_code,
+    reason = "describes `domain::score::ScoreItem`, which knows nothing of OpenAPI"
+)]
 struct Item {
     /// A text, or a conversation as a list of messages.
     #[schema(value_type = Object, example = json!([{"role": "user", "content": "Why is the sky blue?"}]))]
@@ -64,7 +67,10 @@ struct ScoreAnswer {
 
 /// What the model makes of one response.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes `domain::score::Scored`, which knows nothing of OpenAPI")]
+#[expect(
+    dead_code,
+    reason = "describes `domain::score::Scored`, which knows nothing of OpenAPI"
+)]
 struct Reward {
     /// Unbounded; only differences between responses to one prompt mean something.
     reward: f64,
@@ -121,7 +127,9 @@ async fn find_model(state: &AppState, request: &ScoreRequest) -> Result<Uuid, Ap
             let run = store.find_run(run).await?;
             match run.state {
                 RunState::Done => Ok(run.id),
-                _ => Err(AppError::Unavailable("This run has no model: it is not done.".into())),
+                _ => Err(AppError::Unavailable(
+                    "This run has no model: it is not done.".into(),
+                )),
             }
         }
         (None, Some(project)) => {
@@ -129,7 +137,9 @@ async fn find_model(state: &AppState, request: &ScoreRequest) -> Result<Uuid, Ap
                 Ok(id) => store.find_project(id).await?.id,
                 Err(_) => {
                     let found = store.find_project_by_name(project).await?;
-                    found.ok_or_else(|| AppError::NotFound("The project was not found.".into()))?.id
+                    found
+                        .ok_or_else(|| AppError::NotFound("The project was not found.".into()))?
+                        .id
                 }
             };
             let run = store.find_latest_done_run(id).await?;
@@ -159,6 +169,8 @@ struct Token;
 impl Modify for Token {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        api.components.get_or_insert_default().add_security_scheme("token", scheme);
+        api.components
+            .get_or_insert_default()
+            .add_security_scheme("token", scheme);
     }
 }

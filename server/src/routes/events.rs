@@ -58,7 +58,9 @@ async fn run_events(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     viewer.may(Permission::Review)?;
-    let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let last_seen = headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok()?.parse().ok());
     let run = state.store().find_run(id).await?;
     let mut feed = Feed {
         store: state.store().clone(),
@@ -120,7 +122,8 @@ impl Feed {
 
     /// Events from the table.
     async fn read(&mut self) -> Result<(), store::StoreError> {
-        self.ready.extend(self.store.list_run_events(self.run, self.last, PAGE).await?);
+        self.ready
+            .extend(self.store.list_run_events(self.run, self.last, PAGE).await?);
         Ok(())
     }
 

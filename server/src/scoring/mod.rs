@@ -91,7 +91,9 @@ impl ScoringService {
             mpsc::TrySendError::Full(_) => ScoringError::Busy,
             mpsc::TrySendError::Disconnected(_) => ScoringError::Failed("the model thread is gone".into()),
         })?;
-        let answer = answer.await.map_err(|_| ScoringError::Failed("the model thread panicked".into()))?;
+        let answer = answer
+            .await
+            .map_err(|_| ScoringError::Failed("the model thread panicked".into()))?;
         let scored = answer.map_err(ScoringError::Failed)?;
         Ok(scored.iter().map(model::scored).collect())
     }
@@ -104,9 +106,13 @@ impl Scoring for ScoringService {
 
     fn check(&self, settings: &Settings) -> Result<(), String> {
         let config = model::train_config(settings, Path::new("base"), false);
-        config
-            .validate()
-            .map_err(|error| format!("The setting “{}” {}.", error.field.replace('_', " "), error.message))
+        config.validate().map_err(|error| {
+            format!(
+                "The setting “{}” {}.",
+                error.field.replace('_', " "),
+                error.message
+            )
+        })
     }
 
     fn score(&self, run: Uuid, items: Vec<ScoreItem>) -> Answer<Result<ItemScores, ScoringError>> {
@@ -117,8 +123,14 @@ impl Scoring for ScoringService {
                 return Err(ScoringError::NoModel);
             }
             let sizes: Vec<usize> = items.iter().map(|item| item.responses.len()).collect();
-            let mut scored = service.score_examples(model_dir, examples(items)).await?.into_iter();
-            Ok(sizes.into_iter().map(|size| scored.by_ref().take(size).collect()).collect())
+            let mut scored = service
+                .score_examples(model_dir, examples(items))
+                .await?
+                .into_iter();
+            Ok(sizes
+                .into_iter()
+                .map(|size| scored.by_ref().take(size).collect())
+                .collect())
         })
     }
 }
@@ -137,13 +149,21 @@ pub fn examples(items: Vec<ScoreItem>) -> Vec<Example> {
 }
 
 fn characters(example: &Example) -> usize {
-    example.response.len() + example.prompt.iter().map(|message| message.content.len()).sum::<usize>()
+    example.response.len()
+        + example
+            .prompt
+            .iter()
+            .map(|message| message.content.len())
+            .sum::<usize>()
 }
 
 impl Room {
     fn take(waiting: &Arc<AtomicUsize>, characters: usize) -> Option<Room> {
-        let fits = |now: usize| (now == 0 || now + characters <= QUEUE_CHARACTERS).then_some(now + characters);
-        waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).ok()?;
+        let fits =
+            |now: usize| (now == 0 || now + characters <= QUEUE_CHARACTERS).then_some(now + characters);
+        waiting
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, fits)
+            .ok()?;
         Some(Room {
             waiting: Arc::clone(waiting),
             characters,

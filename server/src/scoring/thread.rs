@@ -48,7 +48,10 @@ fn work(queue: &Receiver<Request>) {
 
 fn answer(models: &mut Models, mut batch: Vec<Request>) {
     let sizes: Vec<usize> = batch.iter().map(|request| request.examples.len()).collect();
-    let examples: Vec<_> = batch.iter_mut().flat_map(|request| std::mem::take(&mut request.examples)).collect();
+    let examples: Vec<_> = batch
+        .iter_mut()
+        .flat_map(|request| std::mem::take(&mut request.examples))
+        .collect();
     let score = || models.get(&batch[0].model_dir)?.score(&examples, &mut |_, _| {});
     let scored = match catch_unwind(AssertUnwindSafe(score)) {
         Ok(Ok(scored)) => Ok(scored),

@@ -33,10 +33,7 @@ async fn imported(store: &Store, name: &str, prompts: usize) -> Project {
     let project = store.insert_project(new).await.unwrap();
     let annotator = store.ensure_annotator("dataset").await.unwrap();
     let mut importer = Importer::new(store.clone(), project.id, Uuid::now_v7(), Some(annotator));
-    let response = |content: String| ResponseText {
-        content,
-        model: None,
-    };
+    let response = |content: String| ResponseText { content, model: None };
     let rows: Vec<Row> = (0..prompts)
         .map(|n| Row {
             prompt: vec![Message {
@@ -55,7 +52,10 @@ async fn imported(store: &Store, name: &str, prompts: usize) -> Project {
             }],
         })
         .collect();
-    importer.insert(&rows, &mut ImportProgress::default(), None).await.unwrap();
+    importer
+        .insert(&rows, &mut ImportProgress::default(), None)
+        .await
+        .unwrap();
     project
 }
 
@@ -146,7 +146,11 @@ async fn a_share_of_the_prompts_is_held_out_with_all_their_pairs() {
         assert!((20..60).contains(&counts.held_out), "{counts:?}");
         assert_eq!(counts.train + counts.held_out, 200);
         let texts = db.load_pairs(project.id, &selection.train).await.unwrap();
-        assert!(texts.iter().all(|pair| pair.chosen.starts_with("Good") && pair.rejected.starts_with("Bad")));
+        assert!(
+            texts
+                .iter()
+                .all(|pair| pair.chosen.starts_with("Good") && pair.rejected.starts_with("Bad"))
+        );
         assert_eq!(texts[0].strength, Some(2));
         let again = db.select_pairs(project.id, &choice).await.unwrap();
         assert_eq!(again.held_out, selection.held_out);
@@ -189,19 +193,38 @@ async fn only_what_stands_and_prefers_something_becomes_pairs() {
         let found = db.select_pairs(project.id, &of_people()).await.unwrap().train;
         let members = db.comparison_members(all[0].id).await.unwrap();
         assert_eq!(found.len(), 1, "the flagged one is left out: {found:?}");
-        assert_eq!((found[0].chosen.clone(), found[0].rejected), (Chosen::Response(members[1]), members[0]));
+        assert_eq!(
+            (found[0].chosen.clone(), found[0].rejected),
+            (Chosen::Response(members[1]), members[0])
+        );
         let flagged_too = DataChoice {
             exclude_flagged: false,
             ..of_people()
         };
-        assert_eq!(db.select_pairs(project.id, &flagged_too).await.unwrap().train.len(), 2);
+        assert_eq!(
+            db.select_pairs(project.id, &flagged_too)
+                .await
+                .unwrap()
+                .train
+                .len(),
+            2
+        );
         let others = DataChoice {
             annotators: vec![Uuid::now_v7()],
             ..of_people()
         };
-        assert!(db.select_pairs(project.id, &others).await.unwrap().train.is_empty());
+        assert!(
+            db.select_pairs(project.id, &others)
+                .await
+                .unwrap()
+                .train
+                .is_empty()
+        );
         let annotators = db.list_annotators(project.id).await.unwrap();
-        assert_eq!(annotators.iter().map(|a| a.judgements).collect::<Vec<_>>(), [5, 4]);
+        assert_eq!(
+            annotators.iter().map(|a| a.judgements).collect::<Vec<_>>(),
+            [5, 4]
+        );
     }
 }
 
@@ -222,7 +245,10 @@ async fn a_correction_beats_every_response() {
         };
         db.insert_correction(project.id, correction).await.unwrap();
         let selection = db.select_pairs(project.id, &of_people()).await.unwrap();
-        assert_eq!((selection.counts.train, selection.counts.from_corrections), (2, 2));
+        assert_eq!(
+            (selection.counts.train, selection.counts.from_corrections),
+            (2, 2)
+        );
         let texts = db.load_pairs(project.id, &selection.train).await.unwrap();
         assert!(texts.iter().all(|pair| &*pair.chosen == "A better answer"));
     }
@@ -232,18 +258,35 @@ async fn a_correction_beats_every_response() {
 async fn a_run_tells_in_order_and_ends_once() {
     for db in TestDb::each().await {
         let project = imported(&db, "P", 2).await;
-        let run = db.create_run(new_run(project.id, DataChoice::default())).await.unwrap();
+        let run = db
+            .create_run(new_run(project.id, DataChoice::default()))
+            .await
+            .unwrap();
         assert_eq!((run.name.as_str(), run.state), ("head 1", State::Queued));
-        let (job, lease) = db.claim_job("w", &[domain::job::JobKind::Train]).await.unwrap().unwrap();
+        let (job, lease) = db
+            .claim_job("w", &[domain::job::JobKind::Train])
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(job.run_id, Some(run.id));
         db.set_run_state(run.id, State::Running, None).await.unwrap();
-        let steps = [RunEvent::Checkpointed { step: 1 }, RunEvent::Checkpointed { step: 2 }];
+        let steps = [
+            RunEvent::Checkpointed { step: 1 },
+            RunEvent::Checkpointed { step: 2 },
+        ];
         let told = db.append_run_events(run.id, &lease, &steps).await.unwrap();
         assert_eq!(told.iter().map(|event| event.seq).collect::<Vec<_>>(), [3, 4]);
         assert_eq!(db.list_run_events(run.id, 2, 10).await.unwrap(), told);
         db.release_job(&lease).await.unwrap();
-        assert!(db.append_run_events(run.id, &lease, &steps).await.is_err(), "the lease is lost");
-        assert_eq!(db.list_run_events(run.id, 0, 10).await.unwrap().len(), 4, "and nothing was written");
+        assert!(
+            db.append_run_events(run.id, &lease, &steps).await.is_err(),
+            "the lease is lost"
+        );
+        assert_eq!(
+            db.list_run_events(run.id, 0, 10).await.unwrap().len(),
+            4,
+            "and nothing was written"
+        );
         assert_eq!(db.cancel_run(run.id).await.unwrap(), State::Cancelled);
         assert!(db.set_run_state(run.id, State::Running, None).await.is_err());
         let run = db.find_run(run.id).await.unwrap();
@@ -256,7 +299,10 @@ async fn a_run_tells_in_order_and_ends_once() {
 async fn scores_stand_beside_what_people_prefer() {
     for db in TestDb::each().await {
         let project = imported(&db, "P", 4).await;
-        let run = db.create_run(new_run(project.id, DataChoice::default())).await.unwrap();
+        let run = db
+            .create_run(new_run(project.id, DataChoice::default()))
+            .await
+            .unwrap();
         let waiting = db.list_unscored_responses(run.id, project.id, 100).await.unwrap();
         assert_eq!(waiting.len(), 8);
         // Agrees with people on all prompts but the third.
@@ -274,15 +320,26 @@ async fn scores_stand_beside_what_people_prefer() {
             .collect();
         db.upsert_scores(run.id, &scores).await.unwrap();
         db.upsert_scores(run.id, &scores).await.unwrap();
-        assert_eq!(db.count_scored_responses(run.id, project.id).await.unwrap(), (8, 8));
-        assert!(db.list_unscored_responses(run.id, project.id, 100).await.unwrap().is_empty());
+        assert_eq!(
+            db.count_scored_responses(run.id, project.id).await.unwrap(),
+            (8, 8)
+        );
+        assert!(
+            db.list_unscored_responses(run.id, project.id, 100)
+                .await
+                .unwrap()
+                .is_empty()
+        );
 
         let compared = db.compare_scores(&run).await.unwrap();
         let all = compared.summary.all;
         assert_eq!((all.model.hits, all.model.of, all.longest.hits), (3.0, 4, 4.0));
         assert_eq!(compared.pairs[0].margin, -1.5);
         let shown = db.show_judged_pairs(run.id, &compared.pairs[..1]).await.unwrap();
-        assert_eq!((shown[0].chosen.as_str(), shown[0].rejected.as_str()), ("Good answer 2", "Bad 2"));
+        assert_eq!(
+            (shown[0].chosen.as_str(), shown[0].rejected.as_str()),
+            ("Good answer 2", "Bad 2")
+        );
 
         let filter = ResponseFilter {
             category: Some("even".into()),
@@ -290,9 +347,19 @@ async fn scores_stand_beside_what_people_prefer() {
             offset: 0,
             limit: 2,
         };
-        let worst = db.list_scored_responses(run.id, &filter, &compared.pairs).await.unwrap();
-        assert_eq!(worst.iter().map(|row| row.reward).collect::<Vec<_>>(), [-0.5, -0.5]);
-        assert!(worst.iter().all(|row| row.place == (2, 2) && row.category.as_deref() == Some("even")));
+        let worst = db
+            .list_scored_responses(run.id, &filter, &compared.pairs)
+            .await
+            .unwrap();
+        assert_eq!(
+            worst.iter().map(|row| row.reward).collect::<Vec<_>>(),
+            [-0.5, -0.5]
+        );
+        assert!(
+            worst
+                .iter()
+                .all(|row| row.place == (2, 2) && row.category.as_deref() == Some("even"))
+        );
         let third = worst.iter().find(|row| row.content == "Good answer 2").unwrap();
         assert_eq!((third.preferred.hits, third.preferred.of), (1.0, 1));
         assert_eq!(third.prompt, "Question 2?");

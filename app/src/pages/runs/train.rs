@@ -84,7 +84,15 @@ pub fn TrainPage() -> impl IntoView {
 }
 
 fn train_form(offer: Offer) -> impl IntoView {
-    let Offer { project, others, annotators, form, counts, defaults, .. } = offer;
+    let Offer {
+        project,
+        others,
+        annotators,
+        form,
+        counts,
+        defaults,
+        ..
+    } = offer;
     view! {
         <form class="train-form stack" method="post" action=CreateRun::url()>
             <input type="hidden" name=field("project") value=project.id.to_string() />
@@ -251,7 +259,13 @@ fn method_part(form: &TrainForm) -> impl IntoView + use<> {
 
 fn settings_part(form: &TrainForm, [head, full]: &[Settings; 2]) -> impl IntoView + use<> {
     let rows = [
-        ("epochs", "Passes over the pairs", form.epochs.clone(), head.epochs.to_string(), full.epochs.to_string()),
+        (
+            "epochs",
+            "Passes over the pairs",
+            form.epochs.clone(),
+            head.epochs.to_string(),
+            full.epochs.to_string(),
+        ),
         (
             "batch_pairs",
             "Pairs per step",
@@ -294,8 +308,20 @@ fn settings_part(form: &TrainForm, [head, full]: &[Settings; 2]) -> impl IntoVie
             head.evaluate_every.to_string(),
             full.evaluate_every.to_string(),
         ),
-        ("seed", "Seed of the training", form.seed.clone(), head.seed.to_string(), full.seed.to_string()),
-        ("split_seed", "Seed of the split", form.split_seed.clone(), "0".to_owned(), "0".to_owned()),
+        (
+            "seed",
+            "Seed of the training",
+            form.seed.clone(),
+            head.seed.to_string(),
+            full.seed.to_string(),
+        ),
+        (
+            "split_seed",
+            "Seed of the split",
+            form.split_seed.clone(),
+            "0".to_owned(),
+            "0".to_owned(),
+        ),
     ];
     let open = rows.iter().any(|(_, _, typed, ..)| !typed.is_empty());
     let fields: Vec<_> = rows

@@ -13,7 +13,13 @@ use crate::text;
 pub fn choices(wanted: &Wanted, categories: Vec<String>) -> impl IntoView + use<> {
     let pairs = wanted.show == Show::Pairs;
     let link = |show: Show, label: &'static str| {
-        let to = Wanted { show, reversed: false, held_out: false, ..wanted.clone() }.at_page(1);
+        let to = Wanted {
+            show,
+            reversed: false,
+            held_out: false,
+            ..wanted.clone()
+        }
+        .at_page(1);
         view! {
             <a class="button" class:primary=wanted.show == show href=to aria-current=(wanted.show == show).then_some("true")>
                 {label}
@@ -141,7 +147,9 @@ fn pair(row: JudgedPairView) -> impl IntoView {
         Some(3) => " much",
         _ => "",
     };
-    let model = |mine: f64, other: f64| (mine > other).then(|| view! { <span class="badge gold">"model’s choice"</span> });
+    let model = |mine: f64, other: f64| {
+        (mine > other).then(|| view! { <span class="badge gold">"model’s choice"</span> })
+    };
     view! {
         <li class="card judged-pair">
             <div class="cluster">
@@ -184,8 +192,10 @@ fn conversation(messages: &[Message]) -> String {
     if let [only] = messages {
         return only.content.clone();
     }
-    let turns: Vec<String> =
-        messages.iter().map(|message| format!("{}: {}", message.role.as_str(), message.content)).collect();
+    let turns: Vec<String> = messages
+        .iter()
+        .map(|message| format!("{}: {}", message.role.as_str(), message.content))
+        .collect();
     turns.join("\n\n")
 }
 

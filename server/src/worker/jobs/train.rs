@@ -65,7 +65,10 @@ fn cache_folder(data_dir: &Path) -> PathBuf {
 /// Trains the run that the job names.
 pub async fn run(context: &JobContext) -> anyhow::Result<Ending> {
     let store = &context.worker.store;
-    let id = context.job.run_id.ok_or_else(|| anyhow::anyhow!("a training job without a run"))?;
+    let id = context
+        .job
+        .run_id
+        .ok_or_else(|| anyhow::anyhow!("a training job without a run"))?;
     let run = store.find_run(id).await?;
     if run.state.is_final() {
         // The worker died between the run's end and the job's.
@@ -111,7 +114,11 @@ pub async fn run(context: &JobContext) -> anyhow::Result<Ending> {
 /// The job was given up: its run failed.
 pub async fn abandoned(worker: &WorkerContext, job: &Job) {
     let Some(run) = job.run_id else { return };
-    match worker.store.set_run_state(run, State::Failed, job.error.as_deref()).await {
+    match worker
+        .store
+        .set_run_state(run, State::Failed, job.error.as_deref())
+        .await
+    {
         Ok(told) => live::publish(run, &[told]),
         Err(error) => tracing::error!(%run, %error, "cannot mark the run as failed"),
     }
@@ -173,11 +180,19 @@ impl Training<'_> {
             }
         }
         self.tell(recorder.drain()).await;
-        let outcome = end.await.map_err(|_| anyhow::anyhow!("the training thread panicked"))?;
+        let outcome = end
+            .await
+            .map_err(|_| anyhow::anyhow!("the training thread panicked"))?;
         match outcome {
             Ok(TrainOutcome::Finished { model_dir, about }) => {
-                let events = worker.store.list_run_events(self.run.id, 0, u64::from(u32::MAX)).await?;
-                Ok(Some((model_dir, recorder::metrics(&about, &Progress::from_events(&events)))))
+                let events = worker
+                    .store
+                    .list_run_events(self.run.id, 0, u64::from(u32::MAX))
+                    .await?;
+                Ok(Some((
+                    model_dir,
+                    recorder::metrics(&about, &Progress::from_events(&events)),
+                )))
             }
             Ok(TrainOutcome::Stopped { .. }) => Ok(None),
             Err(TrainError::NoPairs) => Err(Failure::Sentence(
@@ -204,7 +219,10 @@ impl Training<'_> {
             return;
         }
         let store = &self.context.worker.store;
-        match store.append_run_events(self.run.id, &self.context.lease, &events).await {
+        match store
+            .append_run_events(self.run.id, &self.context.lease, &events)
+            .await
+        {
             Ok(told) => self.here.publish(&told),
             Err(StoreError::Conflict(_)) => self.context.stop.raise(StopReason::LeaseLost),
             Err(error) => tracing::warn!(run = %self.run.id, %error, "cannot keep what the run tells"),
@@ -215,7 +233,12 @@ impl Training<'_> {
         if self.context.stop.reason() == Some(StopReason::LeaseLost) {
             return Ok(());
         }
-        let told: SeqEvent = self.context.worker.store.set_run_state(self.run.id, state, error).await?;
+        let told: SeqEvent = self
+            .context
+            .worker
+            .store
+            .set_run_state(self.run.id, state, error)
+            .await?;
         self.here.publish(&[told]);
         Ok(())
     }

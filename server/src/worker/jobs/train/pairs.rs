@@ -70,7 +70,9 @@ fn read(folder: &Path) -> io::Result<Option<Frozen>> {
     };
     let part = |name: &str| -> io::Result<Vec<Pair>> {
         let file = BufReader::new(File::open(folder.join(name))?);
-        file.lines().map(|line| Ok(serde_json::from_str(&line?)?)).collect()
+        file.lines()
+            .map(|line| Ok(serde_json::from_str(&line?)?))
+            .collect()
     };
     Ok(Some(Frozen {
         train: part("train.jsonl")?,
@@ -121,11 +123,17 @@ mod tests {
         let frozen = Frozen {
             train: vec![pair.clone()],
             held_out: Vec::new(),
-            counts: DataCounts { train: 1, ..DataCounts::default() },
+            counts: DataCounts {
+                train: 1,
+                ..DataCounts::default()
+            },
         };
         write(&folder, &frozen).unwrap();
         let back = read(&folder).unwrap().unwrap();
-        assert_eq!((back.train, back.held_out.len(), back.counts), (vec![pair], 0, frozen.counts));
+        assert_eq!(
+            (back.train, back.held_out.len(), back.counts),
+            (vec![pair], 0, frozen.counts)
+        );
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -53,7 +53,13 @@ pub async fn score_responses(
                 .into_iter()
                 .map(|response| {
                     let prompt = model::messages(&response.prompt);
-                    (response.id, Example { prompt, response: response.content })
+                    (
+                        response.id,
+                        Example {
+                            prompt,
+                            response: response.content,
+                        },
+                    )
                 })
                 .unzip();
             let scorer = Arc::clone(&scorer);
