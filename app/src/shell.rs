@@ -43,7 +43,11 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 fn part_of(site: &SiteFiles) -> Option<String> {
     let path = use_context::<Parts>().map_or_else(String::new, |parts| parts.uri.path().to_owned());
     let lead = path.starts_with("/runs/") || path.ends_with("/train") || path.ends_with("/import");
-    if lead { site.lead_part.clone() } else { site.judge_part.clone() }
+    if lead {
+        site.lead_part.clone()
+    } else {
+        site.judge_part.clone()
+    }
 }
 
 /// The content security policy of a page: our own files, and inline scripts of this response alone.

@@ -72,7 +72,12 @@ pub struct ServeConfig {
     pub no_worker: bool,
 
     /// The largest file that may be uploaded for an import, in MB.
-    #[arg(long, env = "TOUCHSTONE_MAX_UPLOAD_MB", default_value_t = 512, value_name = "MB")]
+    #[arg(
+        long,
+        env = "TOUCHSTONE_MAX_UPLOAD_MB",
+        default_value_t = 512,
+        value_name = "MB"
+    )]
     pub max_upload_mb: u32,
 
     /// Read the browser's files from this folder instead of those built in (for work on styles).

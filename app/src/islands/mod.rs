@@ -9,9 +9,9 @@ pub mod import;
 pub mod judge;
 #[cfg(feature = "lead")]
 pub mod runs;
-mod storage;
 #[cfg(feature = "lead")]
 pub mod scores;
+mod storage;
 pub mod theme;
 
 use leptos::{html::ElementType, prelude::*};

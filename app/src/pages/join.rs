@@ -12,7 +12,9 @@ use crate::{
 /// Asks the invited person for their account.
 #[component]
 pub fn JoinPage() -> impl IntoView {
-    let token = use_params_map().with_untracked(|params| params.get("token")).unwrap_or_default();
+    let token = use_params_map()
+        .with_untracked(|params| params.get("token"))
+        .unwrap_or_default();
     let services = context::services();
     let action = format!("/join/{token}");
     let data = async move {

@@ -15,7 +15,9 @@ pub fn SetupPage() -> impl IntoView {
         if context::store().is_fresh().await? {
             return Ok(());
         }
-        Err(AppError::Conflict("The owner's account is already made. Please sign in.".into()))
+        Err(AppError::Conflict(
+            "The owner's account is already made. Please sign in.".into(),
+        ))
     };
     page_with(data, |()| {
         view! {

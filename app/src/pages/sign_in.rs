@@ -8,7 +8,9 @@ use crate::components::{Field, Page, PasswordField};
 /// Asks for email and password, and keeps in mind where the person wanted to go.
 #[component]
 pub fn SignInPage() -> impl IntoView {
-    let next = use_query_map().with_untracked(|query| query.get("next")).unwrap_or_default();
+    let next = use_query_map()
+        .with_untracked(|query| query.get("next"))
+        .unwrap_or_default();
     view! {
         <Page title="Sign in">
             <div class="entrance">

@@ -19,14 +19,24 @@ pub fn TeamPage() -> impl IntoView {
     let data = async move {
         let viewer = require(Permission::ManageTeam)?;
         let store = context::store();
-        Ok((viewer, store.list_people().await?, store.list_open_invites().await?))
+        Ok((
+            viewer,
+            store.list_people().await?,
+            store.list_open_invites().await?,
+        ))
     };
-    page_with(data, |(viewer, people, invites)| view! { <Team viewer people invites /> })
+    page_with(
+        data,
+        |(viewer, people, invites)| view! { <Team viewer people invites /> },
+    )
 }
 
 #[component]
 fn Team(viewer: User, people: Vec<User>, invites: Vec<Invite>) -> impl IntoView {
-    let rows: Vec<_> = people.into_iter().map(|person| person_row(person, &viewer)).collect();
+    let rows: Vec<_> = people
+        .into_iter()
+        .map(|person| person_row(person, &viewer))
+        .collect();
     let open: Vec<_> = invites.into_iter().map(invite_row).collect();
     let any_open = !open.is_empty();
     view! {

@@ -40,7 +40,10 @@ pub async fn create_demo_project() -> Result<(), AppError> {
 
 /// Replaces a project's instructions. Needs `ManageProjects`.
 #[server(prefix = "/fn", endpoint = "projects/instructions")]
-pub async fn set_instructions(project: Uuid, #[server(default)] instructions: String) -> Result<(), AppError> {
+pub async fn set_instructions(
+    project: Uuid,
+    #[server(default)] instructions: String,
+) -> Result<(), AppError> {
     use domain::permission::Permission;
 
     use crate::{context, flash, flash::Flash, viewer};

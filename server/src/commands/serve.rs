@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
-use tokio::sync::watch;
 use app::context::Services;
+use tokio::sync::watch;
 
 use super::open_store;
 use crate::{
