@@ -21,7 +21,7 @@ pub fn choices(wanted: &Wanted, categories: Vec<String>) -> impl IntoView + use<
         }
         .at_page(1);
         view! {
-            <a class="button" class:primary=wanted.show == show href=to aria-current=(wanted.show == show).then_some("true")>
+            <a class="button" href=to aria-current=(wanted.show == show).then_some("true")>
                 {label}
             </a>
         }
