@@ -130,7 +130,7 @@ async fn without_scripts_a_button_grades_and_the_next_pair_is_there() {
     let undo: Vec<(&str, &str)> = undo.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let answer = browser.post("/fn/judge/undo", &undo).await;
     assert_eq!(app.db.judging_progress(list).await.unwrap().done, 2);
-    let page = browser.get(&answer.location().to_owned()).await.body;
+    let page = browser.get(answer.location()).await.body;
     assert_eq!(field(&page, "form[comparison]"), undo[1].1);
     say(&mut browser, &page, &[("form[say]", "skip:language")]).await;
     assert_eq!(app.db.judging_progress(list).await.unwrap().done, 3);

@@ -335,7 +335,7 @@ async fn corrections_are_kept_whole_or_refused() {
         db.insert_correction(project, edit.clone()).await.unwrap();
         assert_eq!(
             db.current_corrections(place.user, &[first]).await.unwrap(),
-            [edit.clone()]
+            std::slice::from_ref(&edit)
         );
         assert_eq!(
             db.list_own_corrections(&place.project, place.user, 9)

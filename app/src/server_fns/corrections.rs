@@ -8,7 +8,6 @@ use crate::error::AppError;
 /// Keeps a correction and shows it. `id` is made with the form, so that a form sent twice is one correction;
 /// `response` and `supersedes` are empty where there is none. Needs `Judge`.
 #[server(prefix = "/fn", endpoint = "corrections/save")]
-#[expect(clippy::too_many_arguments, reason = "the fields of a form")]
 pub async fn submit_correction(
     project: Uuid,
     comparison: Uuid,

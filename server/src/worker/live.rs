@@ -82,7 +82,7 @@ pub fn is_here(run: Uuid) -> bool {
     runs().get(&run).is_some_and(|channel| channel.here)
 }
 
-fn channel<'a>(runs: &'a mut HashMap<Uuid, Channel>, run: Uuid) -> &'a mut Channel {
+fn channel(runs: &mut HashMap<Uuid, Channel>, run: Uuid) -> &mut Channel {
     runs.entry(run).or_insert_with(|| Channel {
         sender: broadcast::channel(ROOM).0,
         here: false,

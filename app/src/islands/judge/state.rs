@@ -120,7 +120,7 @@ impl Desk {
     pub fn say(self, say: &str) {
         let Some(shown) = self
             .task
-            .with_untracked(|task| task.as_ref().map(|task| responses(task)))
+            .with_untracked(|task| task.as_ref().map(responses))
         else {
             return;
         };
