@@ -118,10 +118,7 @@ impl Desk {
 
     /// What a button's value or a key says: a grade's key, `skip:REASON`, `rank`.
     pub fn say(self, say: &str) {
-        let Some(shown) = self
-            .task
-            .with_untracked(|task| task.as_ref().map(responses))
-        else {
+        let Some(shown) = self.task.with_untracked(|task| task.as_ref().map(responses)) else {
             return;
         };
         if let Some(reason) = say.strip_prefix("skip:") {
