@@ -60,6 +60,16 @@ impl Browser {
         self.wait_for(By::Css(css), css).await
     }
 
+    /// What something reads; asked again where the page swaps it meanwhile.
+    pub async fn read(&self, css: &str) -> Result<String> {
+        for _ in 0..20 {
+            if let Ok(text) = self.element(css).await?.text().await {
+                return Ok(text);
+            }
+        }
+        anyhow::bail!("{css} never holds still")
+    }
+
     /// Whether something matches at this moment.
     pub async fn has(&self, css: &str) -> Result<bool> {
         Ok(!self.find_all(By::Css(css)).await?.is_empty())

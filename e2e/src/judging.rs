@@ -9,7 +9,7 @@ use crate::Browser;
 impl Browser {
     /// How many are done, as the page says: `12 done · 138 to go`.
     pub async fn judged(&self) -> Result<u64> {
-        let line = self.element(".judge-progress").await?.text().await?;
+        let line = self.read(".judge-progress").await?;
         let number = line.split_whitespace().next().context("no progress line")?;
         number.parse().with_context(|| format!("no number in “{line}”"))
     }
@@ -18,10 +18,7 @@ impl Browser {
     pub async fn judged_and_saved(&self, wanted: u64) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(15);
         loop {
-            let (judged, saved) = (
-                self.judged().await?,
-                self.element(".judge-saved").await?.text().await?,
-            );
+            let (judged, saved) = (self.judged().await?, self.read(".judge-saved").await?);
             if judged == wanted && saved == "All saved" {
                 return Ok(());
             }

@@ -50,11 +50,11 @@ async fn judge_twelve_pairs(trainer: &Browser, project: &str) -> Result<()> {
     trainer.hydrated().await?;
     trainer.check_page().await?;
     for (done, key) in "123456701726".chars().enumerate() {
-        let before = trainer.element(".judge-task").await?.text().await?;
+        let before = trainer.read(".judge-task").await?;
         trainer.press(&key.to_string()).await?;
         trainer.judged_and_saved(done as u64 + 1).await?;
         ensure!(
-            trainer.element(".judge-task").await?.text().await? != before,
+            trainer.read(".judge-task").await? != before,
             "the next pair is not there"
         );
     }
@@ -139,7 +139,7 @@ async fn train_the_head(owner: &Browser, project: &str) -> Result<String> {
     let deadline = Instant::now() + Duration::from_secs(180);
     let mut seen = Vec::new();
     loop {
-        let stage = owner.element(".run-stage [role=status]").await?.text().await?;
+        let stage = owner.read(".run-stage [role=status]").await?;
         if seen.last() != Some(&stage) {
             seen.push(stage.clone());
         }

@@ -25,7 +25,9 @@ async fn signs_in_judges_ranks_and_corrects() -> Result<()> {
     browser.visit(&format!("{project}/judge?kind=ranking")).await?;
     for (index, place) in [2, 1, 3, 3].into_iter().enumerate() {
         browser
-            .element(&format!("input[name='form[place_{index}]'][value='{place}']"))
+            .element(&format!(
+                "label:has(> input[name='form[place_{index}]'][value='{place}'])"
+            ))
             .await?
             .click()
             .await?;
