@@ -1,5 +1,7 @@
 //! Numbers and times as people read them.
 
+use domain::Millis;
+
 /// With commas between thousands: `12,421`.
 pub fn number(value: u64) -> String {
     let digits = value.to_string();
@@ -11,6 +13,11 @@ pub fn number(value: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A number with commas, and its noun.
+pub fn count(value: u64, one: &'static str, many: &'static str) -> (String, &'static str) {
+    (number(value), if value == 1 { one } else { many })
 }
 
 /// A stretch of time, roughly: `45 s`, `3 min 20 s`, `2 h 5 min`.
@@ -41,6 +48,30 @@ pub fn shorten(text: &str, characters: usize) -> String {
     }
 }
 
+/// A time as `2026-11-23 20:15 UTC`.
+pub fn date_time(time: Millis) -> String {
+    let minutes = time.div_euclid(60_000).rem_euclid(24 * 60);
+    format!("{} {:02}:{:02} UTC", date(time), minutes / 60, minutes % 60)
+}
+
+/// A time's day as `2026-11-23`, by Howard Hinnant's `civil_from_days`.
+pub fn date(time: Millis) -> String {
+    let days = time.div_euclid(86_400_000) + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +86,8 @@ mod tests {
         );
         assert_eq!(shorten("a  b\nc d", 5), "a b c…");
         assert_eq!(shorten("кот 🐈", 5), "кот 🐈");
+        assert_eq!(date_time(0), "1970-01-01 00:00 UTC");
+        assert_eq!(date(951_782_400_000), "2000-02-29");
+        assert_eq!(date_time(1_795_464_900_000), "2026-11-23 20:15 UTC");
     }
 }

@@ -39,9 +39,9 @@ pub enum Scripts {
 /// One person's browser: a fresh profile, no cookies.
 #[derive(Debug)]
 pub struct Browser {
+    // Dropped before the process that it asks to close the window.
     driver: WebDriver,
-    chromedriver: Child,
-    profile: PathBuf,
+    _process: Chromedriver,
     pub(crate) programs: Programs,
     site_url: String,
     pub(crate) scripts: Scripts,
@@ -51,12 +51,7 @@ impl Browser {
     /// Opens a browser for `site`.
     pub async fn open(programs: &Programs, site: &Site, scripts: Scripts) -> Result<Browser> {
         let port = free_port()?;
-        let chromedriver = Command::new(&programs.chromedriver)
-            .arg(format!("--port={port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("cannot start {}", programs.chromedriver.display()))?;
+        let process = Chromedriver::start(programs, port)?;
         let deadline = Instant::now() + Duration::from_secs(20);
         while !answers(port) {
             if Instant::now() > deadline {
@@ -64,14 +59,12 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let profile = std::env::temp_dir().join(format!("touchstone-profile-{}-{port}", std::process::id()));
-        let capabilities = capabilities(programs, &profile, scripts)?;
+        let capabilities = capabilities(programs, &process.profile, scripts)?;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await?;
         driver.set_window_rect(0, 0, 1280, 800).await?;
         Ok(Browser {
             driver,
-            chromedriver,
-            profile,
+            _process: process,
             programs: programs.clone(),
             site_url: site.url.clone(),
             scripts,
@@ -91,11 +84,6 @@ impl Browser {
             None => url.path().to_owned(),
         })
     }
-
-    /// Closes the browser; without this it is killed on drop.
-    pub async fn close(self) -> Result<()> {
-        Ok(self.driver.clone().quit().await?)
-    }
 }
 
 impl Deref for Browser {
@@ -106,10 +94,30 @@ impl Deref for Browser {
     }
 }
 
-impl Drop for Browser {
+/// The process between us and Chromium, and the profile that both use.
+#[derive(Debug)]
+struct Chromedriver {
+    process: Child,
+    profile: PathBuf,
+}
+
+impl Chromedriver {
+    fn start(programs: &Programs, port: u16) -> Result<Chromedriver> {
+        let profile = std::env::temp_dir().join(format!("touchstone-profile-{}-{port}", std::process::id()));
+        let process = Command::new(&programs.chromedriver)
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("cannot start {}", programs.chromedriver.display()))?;
+        Ok(Chromedriver { process, profile })
+    }
+}
+
+impl Drop for Chromedriver {
     fn drop(&mut self) {
-        let _ = self.chromedriver.kill();
-        let _ = self.chromedriver.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
         let _ = std::fs::remove_dir_all(&self.profile);
     }
 }

@@ -1,15 +1,38 @@
-//! What must hold on every page: a quiet console, nothing seriously inaccessible.
+//! What must hold on every page: a quiet console, nothing seriously inaccessible, room on a phone.
 
 use anyhow::{Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Browser, browser::Scripts};
 
 impl Browser {
-    /// No error in the console since the last check, and no serious or critical finding of axe-core.
+    /// No error in the console since the last check, no serious or critical finding of axe-core, and nothing wider than
+    /// a screen of 320 px.
     pub async fn check_page(&self) -> Result<()> {
         self.check_console().await?;
-        self.check_accessibility().await
+        self.check_accessibility().await?;
+        self.check_narrow().await
+    }
+
+    /// At 320 px the page does not scroll sideways.
+    pub async fn check_narrow(&self) -> Result<()> {
+        if self.scripts == Scripts::Off {
+            return Ok(());
+        }
+        let phone = json!({ "width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": false });
+        let cdp = self.cdp();
+        cdp.send_raw("Emulation.setDeviceMetricsOverride", phone).await?;
+        let wide = self.execute(TOO_WIDE, vec![]).await?;
+        cdp.send_raw("Emulation.clearDeviceMetricsOverride", json!({}))
+            .await?;
+        let wide: Vec<String> = wide.convert()?;
+        ensure!(
+            wide.is_empty(),
+            "{} does not fit on 320 px:\n{}",
+            self.path().await?,
+            wide.join("\n")
+        );
+        Ok(())
     }
 
     /// No error in the console since the last check.
@@ -57,6 +80,14 @@ impl Browser {
         Ok(())
     }
 }
+
+/// What reaches over the right or left edge, if the page scrolls sideways.
+const TOO_WIDE: &str = "const width = document.documentElement.clientWidth;\
+    if (document.documentElement.scrollWidth <= width) return [];\
+    return ['scrollWidth ' + document.documentElement.scrollWidth].concat(\
+      [...document.body.querySelectorAll('*')].filter(e => {\
+        const box = e.getBoundingClientRect(); return box.right > width + 1 || box.left < -1;\
+      }).slice(0, 20).map(e => e.outerHTML.slice(0, 160)))";
 
 const RUN_AXE: &str = "const done = arguments[arguments.length - 1];\
     axe.run(document).then(\

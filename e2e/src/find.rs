@@ -70,6 +70,12 @@ impl Browser {
         anyhow::bail!("{css} never holds still")
     }
 
+    /// What stands in a field, found by CSS selector.
+    pub async fn value(&self, css: &str) -> Result<String> {
+        let value = self.element(css).await?.value().await?;
+        value.with_context(|| format!("{css} has no value"))
+    }
+
     /// Whether something matches at this moment.
     pub async fn has(&self, css: &str) -> Result<bool> {
         Ok(!self.find_all(By::Css(css)).await?.is_empty())

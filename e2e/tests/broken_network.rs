@@ -3,7 +3,7 @@
 use anyhow::Result;
 use e2e::{Browser, Programs, Site, browser::Scripts, people::OWNER};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn judgements_wait_for_the_server_and_survive_its_kill() -> Result<()> {
     let Some(programs) = Programs::from_env() else {
         return Ok(());

@@ -10,7 +10,7 @@ use e2e::{
 };
 use serde_json::{Value, json};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_a_demo_project_to_scores_and_an_export() -> Result<()> {
     let Some(programs) = Programs::from_env() else {
         return Ok(());
@@ -101,8 +101,11 @@ async fn correct_one(trainer: &Browser, project: &str) -> Result<()> {
     trainer.click_button("Save the correction").await?;
     trainer.reads("correct").await?;
     trainer.visit(&format!("{project}/corrections")).await?;
-    trainer.reads("And one sentence more.").await?;
-    trainer.check_page().await
+    trainer.check_page().await?;
+    trainer.click_link("Change").await?;
+    let saved = trainer.value("#correction").await?;
+    ensure!(saved.ends_with("And one sentence more."), "{saved}");
+    Ok(())
 }
 
 async fn is_refused_the_owners_pages(trainer: &Browser, project: &str) -> Result<()> {

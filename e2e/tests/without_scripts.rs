@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use e2e::{Browser, Programs, Site, browser::Scripts, people::OWNER};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signs_in_judges_ranks_and_corrects() -> Result<()> {
     let Some(programs) = Programs::from_env() else {
         return Ok(());
@@ -45,6 +45,8 @@ async fn signs_in_judges_ranks_and_corrects() -> Result<()> {
         .await?;
     browser.click_button("Save the correction").await?;
     browser.visit(&format!("{project}/corrections")).await?;
-    browser.reads("Written without scripts.").await?;
+    browser.click_link("Change").await?;
+    let saved = browser.value("#correction").await?;
+    ensure!(saved.ends_with("Written without scripts."), "{saved}");
     browser.check_console().await
 }

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod base_model;
 pub mod commands;
 pub mod config;
+pub mod housekeeping;
 pub mod markdown;
 pub mod model;
 pub mod router;

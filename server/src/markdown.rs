@@ -4,8 +4,20 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
 
-/// Markdown to sanitised HTML. Raw HTML in the text is shown as text, images as links.
+/// Markdown to sanitised HTML. Raw HTML in the text is shown as text, images as links; a text that is empty, or that
+/// markdown would hide, is shown as such: people judge it.
 pub fn render(markdown: &str) -> String {
+    if markdown.trim().is_empty() {
+        return "<p><em>(empty)</em></p>".to_owned();
+    }
+    let html = render_visible(markdown);
+    match html.trim().is_empty() {
+        true => format!("<pre>{}</pre>", ammonia::clean_text(markdown)),
+        false => html,
+    }
+}
+
+fn render_visible(markdown: &str) -> String {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let events = Parser::new_ext(markdown, options).map(|event| match event {
         Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
@@ -131,6 +143,12 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn nothing_is_invisible() {
+        assert_eq!(render(" \n"), "<p><em>(empty)</em></p>");
+        assert!(render("[x]: https://example.org").contains("example.org"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The most bytes of a request's body; routes that take files set their own.
-const MAX_BODY: usize = 4 * 1024 * 1024;
+pub const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// How long a browser stays signed in.
 const SESSION: Duration = Duration::days(14);

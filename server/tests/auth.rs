@@ -4,7 +4,7 @@ mod support;
 
 use axum::http::{Method, StatusCode};
 use domain::permission::Role;
-use server::auth::throttle::PER_EMAIL;
+use server::{auth::throttle::PER_EMAIL, router::MAX_BODY};
 use store::TestDb;
 use support::{PASSWORD, TestApp};
 
@@ -348,6 +348,22 @@ async fn every_answer_has_its_policy() {
     }
     assert_eq!(browser.get("/nowhere").await.status, StatusCode::NOT_FOUND);
     assert!(page.header("cache-control").contains("no-store"));
+}
+
+#[tokio::test]
+async fn a_body_without_measure_is_refused() {
+    let app = TestApp::new().await;
+    let mut lead = app.signed_in("lea", Role::Lead).await;
+    let form = format!("name=Big&padding={}", "x".repeat(MAX_BODY));
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    for path in ["/account/name", "/api/v1/score"] {
+        let answer = lead.send(Method::POST, path, &[kind], form.clone()).await;
+        assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
+    }
+    lead.send(Method::POST, "/fn/projects/create", &[kind], form)
+        .await;
+    assert!(lead.flash("/").await.contains("length limit exceeded"));
+    assert!(app.db.list_projects().await.unwrap().is_empty());
 }
 
 #[tokio::test]

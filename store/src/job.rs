@@ -302,6 +302,17 @@ impl Store {
             .await?;
         rows.into_iter().map(Job::try_from).collect()
     }
+
+    /// All jobs of a kind that wait or run.
+    pub async fn list_unfinished_jobs(&self, kind: JobKind) -> Result<Vec<Job>, StoreError> {
+        let unfinished = [State::Queued, State::Running].map(State::as_str);
+        let rows = job::Entity::find()
+            .filter(job::Column::Kind.eq(kind.as_str()))
+            .filter(job::Column::State.is_in(unfinished))
+            .all(self.reader())
+            .await?;
+        rows.into_iter().map(Job::try_from).collect()
+    }
 }
 
 /// The oldest job that may be claimed at the time `$1`.

@@ -31,7 +31,7 @@ pub fn ci() -> Result<()> {
         .arg("doc")
         .args(SERVER_SIDE)
         .arg("--no-deps")
-        .env("RUSTDOCFLAGS", "-D warnings"))?;
+        .env("RUSTDOCFLAGS", "-D warnings --cfg erase_components"))?;
     deny()?;
     test::test()
 }

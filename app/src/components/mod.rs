@@ -2,9 +2,7 @@
 
 mod forms;
 mod page;
-mod text;
 
 pub use forms::{Field, PasswordField};
 pub(crate) use page::error_page;
 pub use page::{Page, Tab, load, page_with, path_id};
-pub use text::{count, date, date_time, grouped};

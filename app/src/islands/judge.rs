@@ -1,5 +1,5 @@
 //! The place where people judge. Without scripts it is a form whose buttons give grades; with them one key grades,
-//! the next comparison is there already, and what was said is sent in the background ([`outbox`]).
+//! the next comparison is there already, and what was said is sent in the background (`outbox`).
 
 mod clock;
 mod keys;

@@ -5,8 +5,8 @@ use leptos::prelude::*;
 use store::api_token::{ApiToken, MAX_TOKEN_NAME};
 
 use crate::{
-    components::{Field, Page, PasswordField, date, date_time, page_with},
-    context,
+    components::{Field, Page, PasswordField, page_with},
+    context, text,
     viewer::require,
 };
 
@@ -69,8 +69,8 @@ fn Tokens(tokens: Vec<ApiToken>) -> impl IntoView {
                     <th scope="row" dir="auto">
                         {token.name}
                     </th>
-                    <td>{date(token.created_at)}</td>
-                    <td>{token.last_used_at.map_or_else(|| "never".to_owned(), date_time)}</td>
+                    <td>{text::date(token.created_at)}</td>
+                    <td>{token.last_used_at.map_or_else(|| "never".to_owned(), text::date_time)}</td>
                     <td>
                         <form method="post" action=format!("/account/tokens/{}/revoke", token.id)>
                             <button class="small danger">"Revoke"</button>

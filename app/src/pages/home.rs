@@ -8,9 +8,10 @@ use domain::{
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{
-    components::{Field, Page, count, page_with},
+    components::{Field, Page, page_with},
     context,
     server_fns::projects::{CreateDemoProject, CreateProject},
+    text,
     viewer::require,
 };
 
@@ -60,7 +61,7 @@ fn Projects(viewer: User, projects: Vec<ProjectSummary>) -> impl IntoView {
 fn project_card(summary: ProjectSummary) -> impl IntoView {
     let project = summary.project;
     let figure = |number, one, many| {
-        let (number, noun) = count(number, one, many);
+        let (number, noun) = text::count(number, one, many);
         view! {
             <span>
                 <b>{number}</b>

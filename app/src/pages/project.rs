@@ -4,9 +4,10 @@ use domain::{permission::Permission, project::ProjectSummary, user::User};
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{
-    components::{Page, Tab, count, page_with, path_id},
+    components::{Page, Tab, page_with, path_id},
     context,
     server_fns::projects::SetInstructions,
+    text,
     viewer::require,
 };
 
@@ -55,7 +56,7 @@ fn Overview(viewer: User, summary: ProjectSummary) -> impl IntoView {
 }
 
 fn fact(number: u64, one: &'static str, many: &'static str) -> impl IntoView {
-    let (number, noun) = count(number, one, many);
+    let (number, noun) = text::count(number, one, many);
     view! {
         <div>
             <dt>{noun}</dt>

@@ -12,7 +12,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 pub use train::TrainPage;
 
 use crate::{
-    components::{Page, Tab, date_time, page_with, path_id},
+    components::{Page, Tab, page_with, path_id},
     context,
     islands::runs::LiveRun,
     server_fns::runs::{CancelRun, describe},
@@ -126,7 +126,7 @@ pub(super) fn state_badge(state: State) -> impl IntoView {
 }
 
 fn started(run: &Run) -> String {
-    let mut sentence = format!("Asked for {}", date_time(run.created_at));
+    let mut sentence = format!("Asked for {}", text::date_time(run.created_at));
     if let (Some(started), Some(finished)) = (run.started_at, run.finished_at) {
         let seconds = (finished - started) as f64 / 1000.0;
         sentence.push_str(&format!(", over after {}", text::duration(seconds)));
@@ -312,7 +312,7 @@ fn run_row(run: Run) -> impl IntoView {
             <td class="num">{pairs}</td>
             <td class="num">{percent(metrics.and_then(|m| m.held_out))}</td>
             <td class="num">{percent(metrics.and_then(|m| m.longest))}</td>
-            <td>{date_time(run.created_at)}</td>
+            <td>{text::date_time(run.created_at)}</td>
             <td>{scores}</td>
         </tr>
     }

@@ -8,8 +8,8 @@ use leptos::prelude::*;
 use store::invite::Invite;
 
 use crate::{
-    components::{Page, date, date_time, page_with},
-    context,
+    components::{Page, page_with},
+    context, text,
     viewer::require,
 };
 
@@ -115,7 +115,7 @@ fn person_row(person: User, viewer: &User) -> impl IntoView + use<> {
                 </span>
                 {disabled.then(|| view! { " " <span class="badge bad">"disabled"</span> })}
             </td>
-            <td>{date(person.created_at)}</td>
+            <td>{text::date(person.created_at)}</td>
             <td>{actions}</td>
         </tr>
     }
@@ -131,7 +131,7 @@ fn invite_row(invite: Invite) -> impl IntoView {
             >
                 <span>
                     "An open link for a " <strong>{invite.role.as_str()}</strong> ", until "
-                    {date_time(invite.expires_at)}
+                    {text::date_time(invite.expires_at)}
                 </span>
                 <button class="small danger">"Take back"</button>
             </form>

@@ -1,10 +1,42 @@
 //! Which pairs go together, and when.
 
+use crate::config::TrainConfig;
 use crate::random::Random;
+
+/// The batches of the epoch at hand.
+pub(super) struct Batches {
+    lengths: Vec<usize>,
+    size: usize,
+    seed: u64,
+    epoch: Option<u64>,
+    batches: Vec<Vec<usize>>,
+}
+
+impl Batches {
+    /// For training pairs with texts of these lengths.
+    pub fn new(lengths: Vec<usize>, config: &TrainConfig) -> Self {
+        Self {
+            lengths,
+            size: config.batch_pairs,
+            seed: config.seed,
+            epoch: None,
+            batches: Vec::new(),
+        }
+    }
+
+    /// Places of the pairs of one step of an epoch; both count from 0.
+    pub fn of(&mut self, epoch: u64, step: u64) -> &[usize] {
+        if self.epoch != Some(epoch) {
+            self.batches = batches(&self.lengths, self.size, self.seed, epoch);
+            self.epoch = Some(epoch);
+        }
+        &self.batches[step as usize]
+    }
+}
 
 /// Batches of one epoch: pairs of like length together, so that the lanes finish together, in shuffled order. A pure
 /// function of its arguments, so that a resumed run needs no saved order.
-pub(super) fn batches(lengths: &[usize], size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+fn batches(lengths: &[usize], size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
     let mut random = Random::new(seed, 1000 + epoch);
     // Up to a quarter on top of each length mixes the batches anew in each epoch.
     let mut order: Vec<(f64, usize)> = lengths

@@ -10,6 +10,7 @@ use super::open_store;
 use crate::{
     auth::secret::hash_secret,
     config::{Config, ServeConfig},
+    housekeeping::keep_house,
     markdown,
     router::router,
     site::Site,
@@ -27,7 +28,6 @@ pub struct Args {
 /// Serves until it is told to stop, then finishes what is in flight.
 pub async fn run(config: Config, Args { serve }: Args) -> anyhow::Result<()> {
     let store = open_store(&config).await?;
-    store.delete_expired_sessions().await?;
     let site = match &serve.site_dir {
         Some(folder) => Site::from_folder(folder)?,
         None => Site::built_in(),
@@ -55,6 +55,7 @@ pub async fn run(config: Config, Args { serve }: Args) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let worker = WorkerContext::new(store.clone(), &config.data_dir, config.base_model.clone());
     let working = (!serve.no_worker).then(|| tokio::spawn(worker.work(stopped)));
+    let house = tokio::spawn(keep_house(store.clone(), config.data_dir.clone()));
     println!("Touchstone is at {public_url}");
     tracing::info!(%listening, "serving");
     let service = router(state, site).into_make_service_with_connect_info::<SocketAddr>();
@@ -66,6 +67,7 @@ pub async fn run(config: Config, Args { serve }: Args) -> anyhow::Result<()> {
         })
         .await
         .context("serving failed")?;
+    house.abort();
     if let Some(working) = working {
         working.await.context("the worker panicked")?;
     }

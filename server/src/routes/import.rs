@@ -156,9 +156,17 @@ async fn receive(state: &AppState, mut form: Multipart) -> Result<(ImportRequest
     Ok((request, upload))
 }
 
+/// Where uploads wait for their import.
+///
+/// # Errors
+/// The data folder's path is empty.
+pub fn uploads_dir(data_dir: &FilePath) -> std::io::Result<PathBuf> {
+    std::path::absolute(data_dir.join("uploads"))
+}
+
 /// Streams a field to a file in the uploads folder; it is on the disk when this returns.
 async fn save(data_dir: &FilePath, mut field: Field<'_>, max: u32) -> Result<(PathBuf, Upload), AppError> {
-    let folder = std::path::absolute(data_dir.join("uploads")).map_err(AppError::internal)?;
+    let folder = uploads_dir(data_dir).map_err(AppError::internal)?;
     tokio::fs::create_dir_all(&folder)
         .await
         .map_err(AppError::internal)?;

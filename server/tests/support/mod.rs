@@ -141,7 +141,7 @@ impl Browser {
         let page = self.get(path).await.body;
         let at = page.find("class=\"alert").expect("a flash on the page");
         let text = page[at..].split_once('>').map_or("", |(_, rest)| rest);
-        text.split("</div>").next().unwrap_or_default().replace("<!>", "")
+        text.split("</div>").next().unwrap_or_default().to_owned()
     }
 
     /// Sends anything.
@@ -195,7 +195,10 @@ impl Browser {
         Answer {
             status: parts.status,
             headers: parts.headers,
-            body: String::from_utf8_lossy(&body).into_owned(),
+            // Without the marks between texts, which are for hydration.
+            body: String::from_utf8_lossy(&body)
+                .replace("<!>", "")
+                .replace("<!---->", ""),
         }
     }
 }

@@ -1,0 +1,52 @@
+//! Which run this is: hashes of all that decides its numbers.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::TrainRequest;
+use crate::config::TrainConfig;
+use crate::data::Pair;
+use crate::embed::hex;
+use crate::error::ModelError;
+
+/// Hash of the files that decide what the base model computes.
+pub(crate) fn hash_model(folder: &Path) -> Result<String, ModelError> {
+    let mut hash = Sha256::new();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let path = folder.join(name);
+        let mut file = std::fs::File::open(&path).map_err(ModelError::file(&path))?;
+        std::io::copy(&mut file, &mut hash).map_err(ModelError::file(&path))?;
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+/// Hash of the pairs, their margins and weights, in their order.
+pub(super) fn hash_pairs(pairs: &[Pair]) -> String {
+    let mut hash = Sha256::new();
+    for pair in pairs {
+        let [chosen, rejected] = pair.texts();
+        for text in [&pair.id, &chosen, &rejected] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        hash.update(pair.margin.to_le_bytes());
+        hash.update(pair.weight.to_le_bytes());
+    }
+    hex(&hash.finalize())
+}
+
+/// Hash of all that decides the numbers; how often checkpoints are written and where the base model lies do not.
+pub(super) fn fingerprint(request: &TrainRequest, base_hash: &str, data_hash: &str) -> String {
+    let config = TrainConfig {
+        base_model: PathBuf::new(),
+        checkpoint_every_steps: 0,
+        checkpoint_every_seconds: 0,
+        ..request.config.clone()
+    };
+    let text = format!(
+        "{config:?} {base_hash} {data_hash} {}",
+        hash_pairs(&request.held_out)
+    );
+    hex(&Sha256::digest(text.as_bytes()))
+}

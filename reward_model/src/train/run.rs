@@ -1,0 +1,328 @@
+//! The loop: a step, now and then an evaluation and a checkpoint, and the end.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::order::Batches;
+use super::speed::Speed;
+use super::{Event, Learner, PairLosses, Setting, TrainOutcome};
+use crate::checkpoint::{Checkpoints, State, write_folder};
+use crate::config::{Method, TrainConfig};
+use crate::error::TrainError;
+use crate::evaluate::{Metrics, ScoredPair, evaluate};
+use crate::optimizer::{AdamW, Update, learning_rate, norm};
+use crate::save::{About, Parts};
+
+/// What a run starts from.
+pub(super) struct Start<'a> {
+    pub setting: Setting<'a>,
+    pub learner: &'a dyn Learner,
+    pub checkpoints: Checkpoints,
+    /// Of the last checkpoint, or a new one.
+    pub state: State,
+    pub started: Instant,
+    pub data_hash: String,
+}
+
+pub(super) struct Run<'a> {
+    setting: Setting<'a>,
+    learner: &'a dyn Learner,
+    checkpoints: Checkpoints,
+    state: State,
+    data_hash: String,
+    plan: Plan,
+    batches: Batches,
+    optimizer: AdamW,
+    gradients: Vec<Vec<f32>>,
+    clock: Clock,
+}
+
+/// How many steps, and what happens when.
+struct Plan {
+    per_epoch: u64,
+    steps: u64,
+    evaluate_every: u64,
+    tell_every: u64,
+}
+
+impl Plan {
+    fn new(config: &TrainConfig, pairs: usize) -> Self {
+        let per_epoch = pairs.div_ceil(config.batch_pairs) as u64;
+        let steps = per_epoch * u64::from(config.epochs);
+        Self {
+            per_epoch,
+            steps,
+            evaluate_every: ((config.evaluate_every * per_epoch as f64).round() as u64).max(1),
+            // A head takes thousands of steps a second: some two hundred points make its curve.
+            tell_every: match config.method {
+                Method::Head => (steps / 200).max(1),
+                Method::Full => 1,
+            },
+        }
+    }
+
+    fn evaluates(&self, step: u64) -> bool {
+        step > 0 && (step.is_multiple_of(self.evaluate_every) || step == self.steps)
+    }
+
+    fn tells(&self, step: u64) -> bool {
+        step.is_multiple_of(self.tell_every) || step == self.steps
+    }
+}
+
+/// When this start began, what earlier ones took, and when the last checkpoint was written.
+struct Clock {
+    started: Instant,
+    seconds_before: f64,
+    first_step: u64,
+    written: Instant,
+    speed: Speed,
+}
+
+impl Clock {
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.started.elapsed().as_secs_f64()
+    }
+}
+
+/// What a step did.
+struct Done {
+    loss: f64,
+    learning_rate: f64,
+    grad_norm: f64,
+}
+
+impl<'a> Run<'a> {
+    /// A new run, or the checkpoint's, restored.
+    pub fn new(start: Start<'a>) -> Result<Self, TrainError> {
+        let Start {
+            setting,
+            learner,
+            checkpoints,
+            state,
+            started,
+            data_hash,
+        } = start;
+        let config = &setting.request.config;
+        let weights = learner.weights();
+        let mut optimizer = AdamW::new(weights, learner.frozen());
+        if state.step > 0 {
+            checkpoints.restore(&state, weights, &mut optimizer)?;
+        }
+        let lengths = learner.lengths();
+        Ok(Self {
+            plan: Plan::new(config, lengths.len()),
+            batches: Batches::new(lengths, config),
+            optimizer,
+            gradients: weights.sizes().into_iter().map(|n| vec![0.0; n]).collect(),
+            clock: Clock {
+                started,
+                seconds_before: state.seconds,
+                first_step: state.step,
+                written: Instant::now(),
+                speed: Speed::new(),
+            },
+            setting,
+            learner,
+            checkpoints,
+            state,
+            data_hash,
+        })
+    }
+
+    /// Goes on to the last step, or to the one at which `stop` was raised.
+    pub fn go(
+        mut self,
+        on_event: &mut dyn FnMut(Event),
+        stop: &AtomicBool,
+    ) -> Result<TrainOutcome, TrainError> {
+        let [train_cut, held_out_cut] = self.learner.cut();
+        on_event(Event::Started {
+            train_pairs: self.setting.request.train.len(),
+            held_out_pairs: self.setting.request.held_out.len(),
+            steps: self.plan.steps,
+            first_step: self.state.step,
+            train_cut,
+            held_out_cut,
+        });
+        loop {
+            self.evaluate_if_due(on_event, stop)?;
+            if stop.load(Ordering::Relaxed) {
+                self.write_checkpoint(on_event)?;
+                return Ok(TrainOutcome::Stopped {
+                    step: self.state.step,
+                });
+            }
+            if self.state.step == self.plan.steps {
+                return self.finish(on_event);
+            }
+            let done = self.step()?;
+            if self.plan.tells(self.state.step) {
+                on_event(self.told(&done));
+            }
+            if self.is_checkpoint_due() {
+                self.write_checkpoint(on_event)?;
+            }
+        }
+    }
+
+    /// One batch: gradients, their norm limited, an update.
+    fn step(&mut self) -> Result<Done, TrainError> {
+        let request = self.setting.request;
+        let (config, step) = (&request.config, self.state.step);
+        let batch = self
+            .batches
+            .of(step / self.plan.per_epoch, step % self.plan.per_epoch);
+        let total: f64 = batch.iter().map(|&i| f64::from(request.train[i].weight)).sum();
+        let losses = PairLosses {
+            pairs: &request.train,
+            use_margin: config.use_margin,
+            scale: if total > 0.0 { 1.0 / total } else { 0.0 },
+        };
+        self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
+        let sums = self.learner.gradients(batch, &losses, &mut self.gradients)?;
+        let grad_norm = self.setting.lanes.install(|| norm(&self.gradients));
+        if !sums.loss.is_finite() || !grad_norm.is_finite() {
+            return Err(not_finite(step + 1, config));
+        }
+        let limit = config.max_grad_norm;
+        let update = Update {
+            step,
+            learning_rate: learning_rate(config.learning_rate, config.warmup_share, step, self.plan.steps),
+            weight_decay: config.weight_decay,
+            scale: if limit > 0.0 && grad_norm > limit {
+                limit / grad_norm
+            } else {
+                1.0
+            },
+        };
+        let (optimizer, gradients, weights) = (&mut self.optimizer, &self.gradients, self.learner.weights());
+        self.setting
+            .lanes
+            .install(|| optimizer.step(weights, gradients, update))?;
+        self.state.step += 1;
+        self.clock.speed.add(batch.len(), sums.tokens);
+        Ok(Done {
+            loss: sums.loss,
+            learning_rate: update.learning_rate,
+            grad_norm,
+        })
+    }
+
+    fn told(&self, done: &Done) -> Event {
+        let (step, steps) = (self.state.step, self.plan.steps);
+        let here = (step - self.clock.first_step) as f64;
+        let seconds_a_step = self.clock.started.elapsed().as_secs_f64() / here;
+        Event::Step {
+            step,
+            steps,
+            epoch: step as f64 / self.plan.per_epoch as f64,
+            loss: done.loss,
+            learning_rate: done.learning_rate,
+            grad_norm: done.grad_norm,
+            pairs_per_second: self.clock.speed.pairs(),
+            tokens_per_second: self.clock.speed.tokens(),
+            seconds_left: (steps - step) as f64 * seconds_a_step,
+        }
+    }
+
+    /// Measures the held-out pairs, once a step; a run that is stopped on the way measures them when it goes on.
+    fn evaluate_if_due(
+        &mut self,
+        on_event: &mut dyn FnMut(Event),
+        stop: &AtomicBool,
+    ) -> Result<(), TrainError> {
+        let (step, steps) = (self.state.step, self.plan.steps);
+        let is_done = self.state.evaluated.as_ref().is_some_and(|(at, _)| *at == step);
+        if is_done || !self.plan.evaluates(step) {
+            return Ok(());
+        }
+        if let Some(rewards) = self.learner.held_out(stop)? {
+            let metrics = self.measure(rewards)?;
+            self.state.evaluated = Some((step, metrics));
+            if let Some(metrics) = metrics {
+                on_event(Event::Evaluated { step, steps, metrics });
+            }
+        }
+        self.clock.speed.pause();
+        Ok(())
+    }
+
+    /// Nothing without held-out pairs.
+    fn measure(&self, rewards: Vec<[f32; 2]>) -> Result<Option<Metrics>, TrainError> {
+        let request = self.setting.request;
+        if rewards.iter().flatten().any(|reward| !reward.is_finite()) {
+            return Err(not_finite(self.state.step, &request.config));
+        }
+        let scored = rewards.into_iter().zip(&request.held_out).map(|(rewards, pair)| {
+            let lengths = [pair.chosen.chars().count(), pair.rejected.chars().count()];
+            ScoredPair { rewards, lengths }
+        });
+        Ok(evaluate(&scored.collect::<Vec<_>>()))
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        let config = &self.setting.request.config;
+        let (steps, seconds) = (config.checkpoint_every_steps, config.checkpoint_every_seconds);
+        (steps > 0 && self.state.step.is_multiple_of(steps))
+            || (seconds > 0 && self.clock.written.elapsed().as_secs() >= seconds)
+    }
+
+    fn write_checkpoint(&mut self, on_event: &mut dyn FnMut(Event)) -> Result<(), TrainError> {
+        self.state.seconds = self.clock.seconds();
+        self.checkpoints
+            .write(&self.state, self.learner.weights(), &self.optimizer)?;
+        on_event(Event::Checkpointed {
+            step: self.state.step,
+        });
+        self.clock.written = Instant::now();
+        self.clock.speed.pause();
+        Ok(())
+    }
+
+    /// Saves the model and lets go of the checkpoints.
+    fn finish(self, on_event: &mut dyn FnMut(Event)) -> Result<TrainOutcome, TrainError> {
+        let request = self.setting.request;
+        let mut metrics = self.state.evaluated.as_ref().and_then(|(_, metrics)| *metrics);
+        // The loss leaves the rewards' zero open; the held-out responses' mean is put there.
+        let shift = -metrics.as_ref().map_or(0.0, |metrics| metrics.mean_reward);
+        if let Some(metrics) = &mut metrics {
+            metrics.mean_reward = 0.0;
+        }
+        let about = About {
+            config: request.config.clone(),
+            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            fingerprint: self.state.fingerprint.clone(),
+            data_hash: self.data_hash,
+            train_pairs: request.train.len(),
+            train_cut: self.learner.cut()[0],
+            metrics,
+            seconds: self.clock.seconds(),
+        };
+        let model_dir = request.run_dir.join("model");
+        let parts = Parts {
+            base_model: &request.config.base_model,
+            encoder: self.setting.encoder,
+            about: &about,
+        };
+        write_folder(&model_dir, |folder| self.learner.save(folder, &parts, shift))?;
+        self.checkpoints.clear()?;
+        on_event(Event::Finished {
+            metrics: about.metrics,
+            seconds: about.seconds,
+        });
+        Ok(TrainOutcome::Finished {
+            model_dir,
+            about: Box::new(about),
+        })
+    }
+}
+
+fn not_finite(step: u64, config: &TrainConfig) -> TrainError {
+    let suggestion = format!(
+        "try a lower learning rate (it was {:e}), for example {:e}, or a longer warm-up",
+        config.learning_rate,
+        config.learning_rate / 5.0
+    );
+    TrainError::NotFinite { step, suggestion }
+}
