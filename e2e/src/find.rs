@@ -1,9 +1,9 @@
 //! What a person looks for: a button, a link, a field by its label, some text.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use thirtyfour::{By, WebElement, extensions::query::ElementQueryable};
+use anyhow::{Context, Result, bail};
+use thirtyfour::{By, WebElement};
 
 use crate::Browser;
 
@@ -11,20 +11,22 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const INTERVAL: Duration = Duration::from_millis(60);
 
 impl Browser {
-    /// The first visible match, as soon as there is one.
+    /// The first visible match, as soon as there is one. What the page takes away meanwhile is looked for again.
     async fn wait_for(&self, by: By, what: &str) -> Result<WebElement> {
-        let found = self
-            .query(by)
-            .wait(PATIENCE, INTERVAL)
-            .and_displayed()
-            .first()
-            .await;
-        if found.is_err() {
-            let text = self.text().await.unwrap_or_default();
-            let path = self.path().await.unwrap_or_default();
-            return found.with_context(|| format!("no {what} on {path}, which reads:\n{text}"));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            for found in self.find_all(by.clone()).await.unwrap_or_default() {
+                if found.is_displayed().await.unwrap_or(false) {
+                    return Ok(found);
+                }
+            }
+            if Instant::now() > deadline {
+                let text = self.text().await.unwrap_or_default();
+                let path = self.path().await.unwrap_or_default();
+                bail!("no {what} on {path}, which reads:\n{text}");
+            }
+            tokio::time::sleep(INTERVAL).await;
         }
-        Ok(found?)
     }
 
     /// A button by (part of) its name.
@@ -67,7 +69,7 @@ impl Browser {
                 return Ok(text);
             }
         }
-        anyhow::bail!("{css} never holds still")
+        bail!("{css} never holds still")
     }
 
     /// What stands in a field, found by CSS selector.

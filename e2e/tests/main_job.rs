@@ -99,7 +99,7 @@ async fn correct_one(trainer: &Browser, project: &str) -> Result<()> {
         .await?;
     trainer.element(".diff ins").await?;
     trainer.click_button("Save the correction").await?;
-    trainer.reads("correct").await?;
+    trainer.reads("Saved. Your correction is preferred").await?;
     trainer.visit(&format!("{project}/corrections")).await?;
     trainer.check_page().await?;
     trainer.click_link("Change").await?;
@@ -164,6 +164,8 @@ async fn train_the_head(owner: &Browser, project: &str) -> Result<String> {
 
 /// The box on the page and the API give one and the same number.
 async fn scores_agree_with_the_api(owner: &Browser, run: &str) -> Result<()> {
+    owner.visit(&format!("{run}/scores?show=pairs")).await?;
+    owner.check_page().await?;
     owner.visit(&format!("{run}/scores")).await?;
     owner.hydrated().await?;
     owner.check_page().await?;

@@ -115,7 +115,7 @@ fn response(row: ScoredResponse) -> impl IntoView {
             </div>
             <div class="stack tight">
                 <p class="said" dir="auto">{text::shorten(&row.prompt, 160)}</p>
-                <p class="told" dir="auto">{row.content}</p>
+                <p class="told" dir="auto" tabindex="0">{row.content}</p>
                 <p class="said">
                     {model} " · " {people} {row.category.map(|category| format!(" · {category}"))}
                     {row.model.map(|model| format!(" · by {model}"))} {cut}
