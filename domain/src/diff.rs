@@ -1,7 +1,7 @@
 //! The difference between two texts, word by word: what a correction took out and what it put in.
 //!
 //! Myers' greedy algorithm over words and the spaces between them, small enough for the browser. Texts that differ
-//! in more than [`MAX_EDITS`] places are shown as one replacement: nobody reads a finer difference there.
+//! in more than `MAX_EDITS` places are shown as one replacement: nobody reads a finer difference there.
 
 /// Where the search gives up.
 const MAX_EDITS: usize = 1_200;
