@@ -22,17 +22,10 @@ pub const PARTS: [(&str, &str); 2] = [("judge", ""), ("lead", "lead")];
 /// Builds a part and binds it: gives the folder with `NAME.js`, `NAME_bg.wasm` and snippets.
 pub fn build((name, features): (&str, &str)) -> Result<PathBuf> {
     needs::wasm_target(TRIPLE)?;
-    let frontend = [
-        "build",
-        "--package",
-        "frontend",
-        "--target",
-        TRIPLE,
-        "--profile",
-        "wasm",
-    ];
-    run(cargo().args(frontend).args(["--features", features]))?;
-    let wasm = target().join(TRIPLE).join("wasm/frontend.wasm");
+    let frontend = ["build", "--package", "frontend", "--bin", name];
+    let profile = ["--target", TRIPLE, "--profile", "wasm", "--features", features];
+    run(cargo().args(frontend).args(profile))?;
+    let wasm = target().join(TRIPLE).join(format!("wasm/{name}.wasm"));
     let bound = target().join("browser_part").join(name);
     if is_newer(&bound.join(format!("{name}_bg.wasm")), &wasm) {
         return Ok(bound);
