@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::backbone::Weights;
 use crate::error::ModelError;
 use crate::evaluate::Metrics;
-use crate::optimizer::AdamW;
+use crate::optimizer::Optimizer;
 
 /// What a checkpoint holds beside weights and moments. The order of the pairs and the learning rate follow from
 /// the step and the configuration.
@@ -114,7 +114,7 @@ impl Checkpoints {
     }
 
     /// Writes a checkpoint and removes older ones.
-    pub fn write(&self, state: &State, weights: &Weights, optimizer: &AdamW) -> Result<(), ModelError> {
+    pub fn write(&self, state: &State, weights: &Weights, optimizer: &Optimizer) -> Result<(), ModelError> {
         std::fs::create_dir_all(&self.folder).map_err(ModelError::file(&self.folder))?;
         let place = self.path(state.step);
         write_folder(&place, |folder| {
@@ -138,7 +138,12 @@ impl Checkpoints {
     }
 
     /// Puts weights and moments back as they were when `state` was written.
-    pub fn restore(&self, state: &State, weights: &Weights, optimizer: &mut AdamW) -> Result<(), ModelError> {
+    pub fn restore(
+        &self,
+        state: &State,
+        weights: &Weights,
+        optimizer: &mut Optimizer,
+    ) -> Result<(), ModelError> {
         let folder = self.path(state.step);
         weights.restore(&folder.join("weights.safetensors"))?;
         optimizer.restore(&weights.names, &folder)

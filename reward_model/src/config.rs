@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::loss::Ties;
+use crate::optimizer::{Rule, Schedule};
+
 /// Which parts of the model are trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -28,16 +31,31 @@ pub struct TrainConfig {
     pub epochs: u32,
     /// Pairs per optimizer step, at least 1.
     pub batch_pairs: usize,
-    /// Peak learning rate of AdamW, above 0.
+    /// How gradients move weights.
+    #[serde(default)]
+    pub optimizer: Rule,
+    /// What the learning rate does after its warm-up.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Peak learning rate, above 0.
     pub learning_rate: f64,
-    /// AdamW's decoupled weight decay, 0 or more; never applied to biases and layer norms.
+    /// Weight decay, 0 or more; never applied to biases and the gains of norms.
     pub weight_decay: f64,
-    /// Share of the steps over which the learning rate rises from 0, in 0..1; it falls to 0 afterwards.
+    /// Share of the steps over which the learning rate rises from 0, in 0..1.
     pub warmup_share: f64,
     /// Longest text in tokens, the two special ones included; the end is kept.
     pub max_tokens: usize,
     /// Whether the pairs' margins enter the loss.
     pub use_margin: bool,
+    /// Probability with which a label is taken to be wrong, in 0..0.5; not together with `ties`.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// How ties enter the loss; pairs that are tied need it. Margins are then left out.
+    #[serde(default)]
+    pub ties: Option<Ties>,
+    /// Weight of the square of the two rewards' sum, 0 or more; TRL's `center_rewards_coefficient`, usually 0.01.
+    #[serde(default)]
+    pub centring: f64,
     /// Gradients longer than this are scaled down to it; 0 leaves them as they are.
     pub max_grad_norm: f64,
     /// How often the held-out pairs are scored, as a share of an epoch, above 0.
@@ -67,11 +85,16 @@ impl TrainConfig {
             seed: 0,
             epochs: 20,
             batch_pairs: 32,
+            optimizer: Rule::Adamw,
+            schedule: Schedule::Linear,
             learning_rate: 1e-2,
             weight_decay: 0.3,
             warmup_share: 0.1,
             max_tokens: 512,
             use_margin: true,
+            label_smoothing: 0.0,
+            ties: None,
+            centring: 0.0,
             max_grad_norm: 1.0,
             evaluate_every: 1.0,
             checkpoint_every_steps: 0,
@@ -130,6 +153,22 @@ impl TrainConfig {
                 "max_tokens",
                 (8..=8192).contains(&self.max_tokens),
                 "must be 8 to 8,192",
+            ),
+            (
+                "label_smoothing",
+                (0.0..0.5).contains(&self.label_smoothing)
+                    && (self.label_smoothing == 0.0 || self.ties.is_none()),
+                "must be at least 0 and below 0.5, and 0 where ties are learnt",
+            ),
+            (
+                "ties",
+                self.ties.is_none_or(|ties| ties.is_sound()),
+                "the threshold or weight must be above 0 and finite",
+            ),
+            (
+                "centring",
+                self.centring >= 0.0 && self.centring.is_finite(),
+                "must be 0 or more",
             ),
             (
                 "max_grad_norm",

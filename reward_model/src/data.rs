@@ -26,7 +26,7 @@ pub struct Example {
     pub response: String,
 }
 
-/// A judgement: one response was preferred over another.
+/// A judgement: one response was preferred over another, or neither was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
     /// The caller's name for it; only ever handed back in messages.
@@ -41,6 +41,9 @@ pub struct Pair {
     pub margin: f32,
     /// Weight in the loss, usually 1.
     pub weight: f32,
+    /// Neither was better; which one is called chosen then means nothing.
+    #[serde(default)]
+    pub tied: bool,
 }
 
 impl Pair {
@@ -98,7 +101,7 @@ impl Cut {
 /// A text as the model takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// Token ids with the two special ones around them, at most `max_tokens`.
+    /// Token ids with the special ones around them, at most `max_tokens`.
     pub ids: Vec<u32>,
     /// Tokens left out at the beginning.
     pub cut_tokens: usize,
@@ -108,16 +111,16 @@ pub struct Encoded {
 #[derive(Clone)]
 pub struct Encoder {
     tokenizer: Tokenizer,
-    first: u32,
-    last: u32,
+    /// Special tokens before and behind every text.
+    around: [Vec<u32>; 2],
     max_tokens: usize,
 }
 
 impl Encoder {
-    /// Reads `tokenizer.json` in `folder`. `max_tokens` counts the two special tokens.
+    /// Reads `tokenizer.json` in `folder`. `max_tokens` counts the special tokens.
     ///
     /// # Errors
-    /// When the file is missing or has no `[CLS]` and `[SEP]`.
+    /// When the file is missing or broken.
     pub fn load(folder: &Path, max_tokens: usize) -> Result<Self, ModelError> {
         let path = folder.join("tokenizer.json");
         let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
@@ -127,21 +130,21 @@ impl Encoder {
             .with_truncation(None)
             .map_err(|error| ModelError::content(&path, error))?;
         tokenizer.with_padding(None);
-        let special = |token: &str| {
-            tokenizer
-                .token_to_id(token)
-                .ok_or_else(|| ModelError::content(&path, format!("no {token} token")))
-        };
-        let (first, last) = (special("[CLS]")?, special("[SEP]")?);
+        let around = special_tokens(&tokenizer).map_err(|error| ModelError::content(&path, error))?;
+        let max_tokens = max_tokens.max(around[0].len() + around[1].len() + 1);
         Ok(Self {
             tokenizer,
-            first,
-            last,
-            max_tokens: max_tokens.max(3),
+            around,
+            max_tokens,
         })
     }
 
-    /// Longest text in tokens, the two special ones included.
+    /// Whether there is such a token.
+    pub(crate) fn knows(&self, token: &str) -> bool {
+        self.tokenizer.token_to_id(token).is_some()
+    }
+
+    /// Longest text in tokens, the special ones included.
     pub fn max_tokens(&self) -> usize {
         self.max_tokens
     }
@@ -173,11 +176,9 @@ impl Encoder {
             .encode_fast(text, false)
             .map_err(|error| ModelError::Tokenizer(error.to_string()))?;
         let all = encoding.get_ids();
-        let cut_tokens = (all.len() + 2).saturating_sub(self.max_tokens);
-        let mut ids = Vec::with_capacity(all.len() - cut_tokens + 2);
-        ids.push(self.first);
-        ids.extend_from_slice(&all[cut_tokens..]);
-        ids.push(self.last);
+        let [before, behind] = &self.around;
+        let cut_tokens = (before.len() + all.len() + behind.len()).saturating_sub(self.max_tokens);
+        let ids = [before, &all[cut_tokens..], behind].concat();
         Ok(Encoded { ids, cut_tokens })
     }
 
@@ -185,4 +186,24 @@ impl Encoder {
     pub(crate) fn encode_all<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Encoded>, ModelError> {
         texts.par_iter().map(|text| self.encode(text.as_ref())).collect()
     }
+}
+
+/// What the tokenizer's template puts before and behind a text.
+fn special_tokens(tokenizer: &Tokenizer) -> tokenizers::Result<[Vec<u32>; 2]> {
+    let encoding = tokenizer.encode("a", true)?;
+    let marked: Vec<(u32, bool)> = encoding
+        .get_ids()
+        .iter()
+        .copied()
+        .zip(encoding.get_special_tokens_mask().iter().map(|mark| *mark == 1))
+        .collect();
+    let ids = |tokens: &mut dyn Iterator<Item = &(u32, bool)>| tokens.map(|(id, _)| *id).collect::<Vec<_>>();
+    let before = ids(&mut marked.iter().take_while(|(_, special)| *special));
+    let mut behind = ids(&mut marked.iter().rev().take_while(|(_, special)| *special));
+    behind.reverse();
+    Ok(if before.len() == marked.len() {
+        [before, Vec::new()]
+    } else {
+        [before, behind]
+    })
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use crate::backbone::{Batch, Bert};
+use crate::backbone::{Backbone, Batch};
 use crate::data::Encoder;
 use crate::error::ModelError;
 use crate::head::Pooling;
@@ -114,7 +114,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// What is needed to embed texts.
 pub(crate) struct Embedder<'a> {
-    pub bert: &'a Bert,
+    pub backbone: &'a dyn Backbone,
     pub encoder: &'a Encoder,
     pub pooling: Pooling,
     pub lanes: &'a Lanes,
@@ -162,7 +162,7 @@ impl Embedder<'_> {
         let (start, mut tokens, mut told) = (Instant::now(), 0, Instant::now());
         let work = |job: usize| {
             let batch = Batch::new(jobs[job].iter().map(|&i| encoded[i].ids.as_slice()));
-            self.pooling.embed(self.bert, &batch)
+            self.pooling.embed(self.backbone, &batch)
         };
         self.lanes.run(jobs.len(), work, |job, vectors| {
             let records = jobs[job].iter().zip(vectors).map(|(&i, vector)| {

@@ -1,8 +1,10 @@
 //! How good a model is on pairs it was not trained on, against the simplest rival: the longer response wins.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
-use crate::loss::softplus;
+use crate::loss::{sigmoid, softplus};
 
 /// A share with its 95 % interval by Wilson (1927), "Probable inference, the law of succession, and statistical
 /// inference".
@@ -56,6 +58,29 @@ pub struct Metrics {
     pub length_correlation: f64,
     /// Mean reward of all responses.
     pub mean_reward: f64,
+    /// Area under the receiver operating characteristic of the reward as a sign of the chosen responses among all of them:
+    /// how often a chosen one has a higher reward than a rejected one of any pair.
+    #[serde(default)]
+    pub auc: f64,
+    /// Expected calibration error (Naeini, Cooper and Hauskrecht 2015): how far the shares of right answers lie from
+    /// σ(|chosen − rejected|), over ten bins of equal width between 0.5 and 1.
+    #[serde(default)]
+    pub ece: f64,
+    /// Lowest and highest reward of all responses.
+    #[serde(default)]
+    pub reward_range: [f64; 2],
+    /// Accuracy where the chosen response is the shorter one, as long, and the longer one; with the numbers of pairs.
+    #[serde(default)]
+    pub by_length: [LengthShare; 3],
+}
+
+/// Accuracy among pairs of one kind of length.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LengthShare {
+    /// How many they are.
+    pub pairs: usize,
+    /// How often the chosen response has the higher reward, 0..1; 0 for no pairs.
+    pub accuracy: f64,
 }
 
 /// A held-out pair, scored.
@@ -103,7 +128,62 @@ pub fn evaluate(pairs: &[ScoredPair]) -> Option<Metrics> {
         longest_wins: Share::new(lengths.sum(), pairs.len()),
         length_correlation: correlation(&points),
         mean_reward: points.iter().map(|point| point.0).sum::<f64>() / points.len() as f64,
+        auc: auc(pairs),
+        ece: calibration_error(margins()),
+        reward_range: points
+            .iter()
+            .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], point| {
+                [low.min(point.0), high.max(point.0)]
+            }),
+        by_length: [Ordering::Less, Ordering::Equal, Ordering::Greater].map(|order| by_length(pairs, order)),
     })
+}
+
+/// By the rank sum of Mann and Whitney; equal rewards share a rank.
+fn auc(pairs: &[ScoredPair]) -> f64 {
+    let mut all: Vec<(f32, bool)> = pairs
+        .iter()
+        .flat_map(|pair| [(pair.rewards[0], true), (pair.rewards[1], false)])
+        .collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut below, mut wins) = (0.0, 0.0);
+    for level in all.chunk_by(|a, b| a.0 == b.0) {
+        let chosen = level.iter().filter(|one| one.1).count() as f64;
+        let rejected = level.len() as f64 - chosen;
+        wins += chosen * (below + rejected / 2.0);
+        below += rejected;
+    }
+    wins / (pairs.len() as f64).powi(2)
+}
+
+const BINS: usize = 10;
+
+fn calibration_error(margins: impl Iterator<Item = f64>) -> f64 {
+    let (mut bins, mut n) = ([[0.0; 2]; BINS], 0.0);
+    for margin in margins {
+        let confidence = sigmoid(margin.abs());
+        let bin = ((confidence - 0.5) * 2.0 * BINS as f64) as usize;
+        let [right, expected] = &mut bins[bin.min(BINS - 1)];
+        *right += hit(margin);
+        *expected += confidence;
+        n += 1.0;
+    }
+    bins.iter()
+        .map(|[right, expected]| (right - expected).abs())
+        .sum::<f64>()
+        / n
+}
+
+fn by_length(pairs: &[ScoredPair], order: Ordering) -> LengthShare {
+    let some = pairs
+        .iter()
+        .filter(|pair| pair.lengths[0].cmp(&pair.lengths[1]) == order);
+    let hits = some.map(|pair| hit(f64::from(pair.rewards[0]) - f64::from(pair.rewards[1])));
+    let (count, right) = hits.fold((0, 0.0), |(count, right), hit| (count + 1, right + hit));
+    LengthShare {
+        pairs: count,
+        accuracy: if count > 0 { right / count as f64 } else { 0.0 },
+    }
 }
 
 /// Pearson's correlation; 0 where one side does not vary.
@@ -138,6 +218,31 @@ mod tests {
             (share.low - 0.554_243_304).abs() < 1e-9 && (share.high - 0.643_248_779).abs() < 1e-5,
             "{share:?}"
         );
+    }
+
+    /// scikit-learn 1.9.1: `roc_auc_score([1] * 12 + [0] * 12, chosen + rejected)`; NumPy for the calibration error.
+    #[test]
+    fn auc_and_calibration_equal_python() {
+        let chosen = [2.4, -2.2, 0.8, -0.2, -0.1, 0.2, -1.6, 0.2, -0.5, 3.7, 0.6, 0.0];
+        let rejected = [-0.3, -0.7, -1.1, -0.4, 0.5, -0.2, 1.0, -0.2, 0.0, 1.5, 0.5, -0.5];
+        let pair = |(a, b): (f32, f32)| ScoredPair {
+            rewards: [a, b],
+            lengths: [1, 2],
+        };
+        let pairs: Vec<ScoredPair> = chosen.into_iter().zip(rejected).map(pair).collect();
+        let metrics = evaluate(&pairs).unwrap();
+        assert!(
+            (metrics.auc - 0.576_388_888_888_889).abs() < 1e-12,
+            "{}",
+            metrics.auc
+        );
+        assert!(
+            (metrics.ece - 0.361_183_929_054_149_64).abs() < 1e-6,
+            "{}",
+            metrics.ece
+        );
+        assert_eq!(metrics.by_length.map(|part| part.pairs), [12, 0, 0]);
+        assert_eq!(metrics.by_length[0].accuracy, metrics.accuracy.value);
     }
 
     #[test]

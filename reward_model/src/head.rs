@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{Batch, Bert, Floats, Reads, add_scaled, dot};
+use crate::backbone::{Backbone, Batch, Floats, Reads, add_scaled, dot, look_up};
 use crate::error::ModelError;
 
 /// How token embeddings become one vector: the parts that are on, in this order, one after the other. The names are
@@ -26,7 +26,7 @@ pub(crate) struct Pooling {
     /// Not supported; read so that it can be refused.
     #[serde(default)]
     pub pooling_mode_weightedmean_tokens: bool,
-    /// Not supported; read so that it can be refused.
+    /// The last token's embedding.
     #[serde(default)]
     pub pooling_mode_lasttoken: bool,
 }
@@ -47,9 +47,7 @@ impl Pooling {
 
     /// Whether every mode that is on is one that we compute.
     pub fn supported(&self) -> bool {
-        let other = self.pooling_mode_mean_sqrt_len_tokens
-            || self.pooling_mode_weightedmean_tokens
-            || self.pooling_mode_lasttoken;
+        let other = self.pooling_mode_mean_sqrt_len_tokens || self.pooling_mode_weightedmean_tokens;
         !other && self.width() > 0
     }
 
@@ -59,14 +57,15 @@ impl Pooling {
             self.pooling_mode_cls_token,
             self.pooling_mode_max_tokens,
             self.pooling_mode_mean_tokens,
+            self.pooling_mode_lasttoken,
         ];
         on.iter().filter(|on| **on).count() * self.word_embedding_dimension
     }
 
     /// One vector for each text of a batch, by a frozen encoder.
-    pub fn embed(&self, bert: &Bert, batch: &Batch) -> Result<Vec<Vec<f32>>, ModelError> {
+    pub fn embed(&self, backbone: &dyn Backbone, batch: &Batch) -> Result<Vec<Vec<f32>>, ModelError> {
         let h = self.word_embedding_dimension;
-        let states = bert.forward(batch, &bert.look_up(batch)?, Reads::All)?;
+        let states = backbone.forward(batch, &look_up(backbone, batch)?, Reads::All)?;
         let states = Floats::of(&states)?;
         let pool = |rows: &[f32]| {
             let mut pooled = Vec::with_capacity(self.width());
@@ -86,6 +85,9 @@ impl Pooling {
                     .for_each(|row| add_scaled(&mut mean, row, 1.0));
                 let n = (rows.len() / h) as f32;
                 pooled.extend(mean.into_iter().map(|x| x / n));
+            }
+            if self.pooling_mode_lasttoken {
+                pooled.extend_from_slice(&rows[rows.len() - h..]);
             }
             pooled
         };

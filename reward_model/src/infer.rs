@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::backbone::{Batch, Bert, BertConfig, Source, Weights};
+use crate::backbone::{Backbone, Batch, Family, ModelConfig, Source, Weights};
 use crate::classifier::Classifier;
 use crate::config::Method;
 use crate::data::{Encoder, Example, render};
@@ -32,7 +32,7 @@ pub struct Scored {
 enum Model {
     Classifier(Classifier),
     Head {
-        bert: Bert,
+        backbone: Box<dyn Backbone>,
         pooling: Pooling,
         layers: Vec<DenseLayer>,
     },
@@ -62,50 +62,39 @@ impl std::fmt::Debug for Scorer {
 }
 
 impl Scorer {
-    /// Loads a folder that [`crate::train`] saved, a transformers folder of a BERT classifier with one label, or a
+    /// Loads a folder that [`crate::train`] saved, a transformers folder of a classifier with one label, or a
     /// sentence-transformers folder that ends in a Dense module with one output.
     ///
     /// # Errors
     /// What is missing, broken or unsupported in it.
     pub fn load(folder: &Path) -> Result<Self, ModelError> {
-        let config = BertConfig::load(folder)?;
-        let mut source = Source::open(&folder.join("model.safetensors"), 0)?;
-        let mut weights = Weights::default();
+        let config = ModelConfig::load(folder)?;
+        let family = Family::of(&config)?;
         let (model, limit) = match kind(folder) {
             Method::Full => {
-                if !source.has("classifier.weight") || !source.has(Classifier::BIAS) {
-                    return Err(ModelError::content(
-                        folder,
-                        "the model has no classifier: it gives no reward",
-                    ));
-                }
-                let classifier = Classifier::load(&config, &mut source, &mut weights)?.frozen();
                 let settings = read_json(&folder.join("tokenizer_config.json")).unwrap_or_default();
                 (
-                    Model::Classifier(classifier),
+                    Model::Classifier(classifier(folder, family, &config)?),
                     settings["model_max_length"].as_f64(),
                 )
             }
             Method::Head => {
-                let bert = Bert::load(&config, &mut source, &mut weights)?.frozen();
                 let (pooling, layers) = modules(folder)?;
                 let settings = read_json(&folder.join("sentence_bert_config.json")).unwrap_or_default();
-                (
-                    Model::Head {
-                        bert,
-                        pooling,
-                        layers,
-                    },
-                    settings["max_seq_length"].as_f64(),
-                )
+                let model = Model::Head {
+                    backbone: family.frozen_backbone(&config, folder)?,
+                    pooling,
+                    layers,
+                };
+                (model, settings["max_seq_length"].as_f64())
             }
         };
         // Some tokenizers say 1e30 where they mean no limit.
         let limit = limit
             .map_or(usize::MAX, |limit| limit as usize)
-            .min(config.max_position_embeddings);
+            .min(family.max_tokens(&config)?);
         let encoder = Encoder::load(folder, limit)?;
-        if encoder.vocabulary() > config.vocab_size {
+        if encoder.vocabulary() > config.count("vocab_size")? {
             return Err(ModelError::content(
                 folder,
                 "the tokenizer has more tokens than the model",
@@ -169,7 +158,7 @@ impl Scorer {
     ) -> Result<Vec<Scored>, ModelError> {
         if let (
             Model::Head {
-                bert,
+                backbone,
                 pooling,
                 layers,
             },
@@ -177,7 +166,7 @@ impl Scorer {
         ) = (&self.model, &self.cache)
         {
             let embedder = Embedder {
-                bert,
+                backbone: backbone.as_ref(),
                 encoder: &self.encoder,
                 pooling: *pooling,
                 lanes: &self.lanes,
@@ -224,11 +213,11 @@ impl Scorer {
         match &self.model {
             Model::Classifier(classifier) => classifier.rewards(batch),
             Model::Head {
-                bert,
+                backbone,
                 pooling,
                 layers,
             } => {
-                let vectors = pooling.embed(bert, batch)?;
+                let vectors = pooling.embed(backbone.as_ref(), batch)?;
                 Ok(vectors
                     .into_iter()
                     .map(|vector| head_reward(layers, vector))
@@ -236,6 +225,18 @@ impl Scorer {
             }
         }
     }
+}
+
+/// A whole reward model, to compute with it.
+fn classifier(folder: &Path, family: Family, config: &ModelConfig) -> Result<Classifier, ModelError> {
+    let mut source = Source::of_model(folder, 0)?;
+    if !source.has(&format!("{}.weight", family.output_name())) {
+        let message = format!("the model has no {}: it gives no reward", family.output_name());
+        return Err(ModelError::content(folder, message));
+    }
+    let mut weights = Weights::default();
+    Classifier::load(family, config, &mut source, &mut weights)?;
+    Classifier::frozen(family, config, &weights)
 }
 
 fn head_reward(layers: &[DenseLayer], vector: Vec<f32>) -> f32 {

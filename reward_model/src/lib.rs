@@ -32,5 +32,6 @@ pub use error::{ModelError, TrainError};
 pub use evaluate::{Metrics, ScoredPair, Share, evaluate};
 pub use infer::{Scored, Scorer};
 pub use lanes::one_thread_per_operation;
+pub use optimizer::{Rule, Schedule};
 pub use save::{About, check_base_model};
 pub use train::{Event, TrainOutcome, TrainRequest, train};

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::backbone::{BertConfig, Weights};
+use crate::backbone::{Family, ModelConfig, Weights, weight_files};
 use crate::config::{Method, TrainConfig};
 use crate::data::{Cut, Encoder};
 use crate::error::ModelError;
@@ -53,23 +53,21 @@ impl About {
 }
 
 /// Checks that a folder holds a base model that can be trained: its configuration, tokenizer and weights are there and
-/// are a BERT's. Does not read the weights.
+/// of a family that is supported. Does not read the weights.
 ///
 /// # Errors
 /// What is missing or unsupported.
 pub fn check_base_model(folder: &Path) -> Result<(), ModelError> {
-    let config = BertConfig::load(folder)?;
-    let encoder = Encoder::load(folder, config.max_position_embeddings)?;
-    if encoder.vocabulary() > config.vocab_size {
-        let message = format!(
-            "{} tokens, but config.json has {}",
-            encoder.vocabulary(),
-            config.vocab_size
-        );
+    let config = ModelConfig::load(folder)?;
+    let encoder = Encoder::load(folder, Family::of(&config)?.max_tokens(&config)?)?;
+    let (own, words) = (encoder.vocabulary(), config.count("vocab_size")?);
+    if own > words {
+        let message = format!("{own} tokens, but config.json has {words}");
         return Err(ModelError::content(&folder.join("tokenizer.json"), message));
     }
-    let weights = folder.join("model.safetensors");
-    std::fs::metadata(&weights).map_err(ModelError::file(&weights))?;
+    for weights in weight_files(folder)? {
+        std::fs::metadata(&weights).map_err(ModelError::file(&weights))?;
+    }
     Ok(())
 }
 
@@ -87,38 +85,66 @@ fn write(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), ModelE
 }
 
 impl Parts<'_> {
-    fn base_config(&self) -> Result<serde_json::Map<String, Value>, ModelError> {
-        let path = self.base_model.join("config.json");
+    fn base_json(&self, name: &str) -> Result<serde_json::Map<String, Value>, ModelError> {
+        let path = self.base_model.join(name);
         let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
         serde_json::from_str(&text).map_err(|error| ModelError::content(&path, error))
+    }
+
+    fn family(&self) -> Result<Family, ModelError> {
+        Family::of(&ModelConfig::load(self.base_model)?)
     }
 
     fn tokenizer(&self, folder: &Path) -> Result<(), ModelError> {
         let path = folder.join("tokenizer.json");
         std::fs::write(&path, self.encoder.to_json()?).map_err(ModelError::file(&path))?;
-        let special = json!({
-            "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]",
-        });
+        let base = self.base_json("tokenizer_config.json").unwrap_or_default();
+        let names = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].map(|name| format!("{name}_token"));
+        let mut special = serde_json::Map::new();
+        for name in names {
+            // A token is written as a word, or as an object about it.
+            let own = base.get(&name).map(|token| token.get("content").unwrap_or(token));
+            let usual = format!("[{}]", name.trim_end_matches("_token").to_uppercase());
+            match own.and_then(Value::as_str) {
+                Some(token) => special.insert(name, json!(token)),
+                None if self.encoder.knows(&usual) => special.insert(name, json!(usual)),
+                None => None,
+            };
+        }
         write(folder, "special_tokens_map.json", &special)?;
-        // The generic class takes tokenizer.json as it stands; BertTokenizer would build its own from a vocabulary.
+        // The generic class takes tokenizer.json as it stands; a family's own would build another from a vocabulary.
         let mut config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": self.encoder.max_tokens(),
             "truncation_side": "left",
             "padding_side": "right",
             "clean_up_tokenization_spaces": false,
-            "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
         });
-        if let (Value::Object(config), Value::Object(special)) = (&mut config, special) {
+        if self.family()?.has_token_types() {
+            config["model_input_names"] = json!(["input_ids", "token_type_ids", "attention_mask"]);
+        }
+        if let Value::Object(config) = &mut config {
             config.extend(special);
+            config.extend(
+                base.get("chat_template")
+                    .map(|t| ("chat_template".to_owned(), t.clone())),
+            );
         }
         write(folder, "tokenizer_config.json", &config)
     }
 
-    /// transformers' folder of a `BertForSequenceClassification` with one label.
+    /// transformers' folder of an `AutoModelForSequenceClassification` with one label.
     pub fn save_classifier(&self, folder: &Path, weights: &Weights) -> Result<(), ModelError> {
-        let mut config = self.base_config()?;
-        config.insert("architectures".into(), json!(["BertForSequenceClassification"]));
+        let (mut config, family) = (self.base_json("config.json")?, self.family()?);
+        config.insert("architectures".into(), json!([family.classifier_class()]));
+        if family.is_decoder() && config.get("pad_token_id").is_none_or(Value::is_null) {
+            // transformers looks for the last token that is not padding.
+            let end = config
+                .get("eos_token_id")
+                .and_then(|id| id.get(0).or(Some(id)))
+                .cloned();
+            config.insert("pad_token_id".into(), end.unwrap_or(json!(0)));
+        }
         config.insert("id2label".into(), json!({"0": "LABEL_0"}));
         config.insert("label2id".into(), json!({"LABEL_0": 0}));
         config.insert("num_labels".into(), json!(1));
@@ -138,15 +164,18 @@ impl Parts<'_> {
         weight: Tensor,
         bias: f32,
     ) -> Result<(), ModelError> {
-        let mut config = self.base_config()?;
-        config.insert("architectures".into(), json!(["BertModel"]));
+        let mut config = self.base_json("config.json")?;
+        config.insert("architectures".into(), json!([self.family()?.backbone_class()]));
         write(folder, "config.json", &config)?;
         self.tokenizer(folder)?;
-        let (from, to) = (
-            self.base_model.join("model.safetensors"),
-            folder.join("model.safetensors"),
-        );
-        std::fs::copy(&from, &to).map_err(ModelError::file(&from))?;
+        let index = self.base_model.join("model.safetensors.index.json");
+        for from in weight_files(self.base_model)?
+            .iter()
+            .chain(index.exists().then_some(&index))
+        {
+            let to = folder.join(from.file_name().unwrap_or_default());
+            std::fs::copy(from, to).map_err(ModelError::file(from))?;
+        }
         write(
             folder,
             "sentence_bert_config.json",

@@ -26,6 +26,7 @@ fn pairs() -> Vec<Pair> {
         rejected: "No [SEP] idea.\n\nAsk  someone\telse".to_owned(),
         margin: 0.0,
         weight: 1.0,
+        tied: false,
     };
     (0..12).map(pair).collect()
 }

@@ -56,6 +56,7 @@ fn pairs(n: usize, seed: usize) -> Vec<Pair> {
         rejected: format!("{} {}", rude[(i * 5 + seed) % 4], i % 11),
         margin: (i % 3) as f32 * 0.1,
         weight: 1.0 + (i % 2) as f32,
+        tied: false,
     };
     (0..n).map(pair).collect()
 }

@@ -140,6 +140,67 @@ pub(crate) fn gelu_backward(x: &[f32], dy: &[f32], out: &mut Vec<f32>) {
     );
 }
 
+const SQRT_2_OVER_PI: f32 = 0.797_884_56;
+const CUBIC: f32 = 0.044_715;
+
+/// `1 / (1 + e⁻ˣ)`.
+#[inline(always)]
+fn logistic(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// GELU's approximation `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))` (Hendrycks and Gimpel 2016), and `(1 + tanh u)/2` is
+/// the logistic of 2u.
+pub(crate) fn gelu_tanh(x: &[f32], out: &mut Vec<f32>) {
+    out.resize(x.len(), 0.0);
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (y, &x) in out.iter_mut().zip(x) {
+                *y = x * logistic(2.0 * SQRT_2_OVER_PI * (x + CUBIC * x * x * x));
+            }
+        },
+    );
+}
+
+/// Gradient of [`gelu_tanh`].
+pub(crate) fn gelu_tanh_backward(x: &[f32], dy: &[f32], out: &mut Vec<f32>) {
+    out.resize(x.len(), 0.0);
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((d, &x), &dy) in out.iter_mut().zip(x).zip(dy) {
+                let area = logistic(2.0 * SQRT_2_OVER_PI * (x + CUBIC * x * x * x));
+                let slope = 2.0 * SQRT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
+                *d = dy * (area + x * area * (1.0 - area) * slope);
+            }
+        },
+    );
+}
+
+/// `x · σ(x)` (Elfwing, Uchibe and Doya 2017).
+pub(crate) fn silu(x: &[f32], out: &mut Vec<f32>) {
+    out.resize(x.len(), 0.0);
+    Arch::new().dispatch(
+        #[inline(always)]
+        || out.iter_mut().zip(x).for_each(|(y, &x)| *y = x * logistic(x)),
+    );
+}
+
+/// Gradient of [`silu`].
+pub(crate) fn silu_backward(x: &[f32], dy: &[f32], out: &mut Vec<f32>) {
+    out.resize(x.len(), 0.0);
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((d, &x), &dy) in out.iter_mut().zip(x).zip(dy) {
+                let area = logistic(x);
+                *d = dy * area * (1.0 + x * (1.0 - area));
+            }
+        },
+    );
+}
+
 #[inline(always)]
 fn sum(x: &[f32], f: impl Fn(usize, f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
@@ -313,6 +374,62 @@ pub(crate) fn layer_norm_backward(x: &[f32], gain: &[f32], epsilon: f32, dy: &[f
         },
     );
     [dx, dgain, dbias]
+}
+
+/// Root-mean-square norm over rows as long as `gain`.
+pub(crate) fn rms_norm(x: &[f32], gain: &[f32], epsilon: f32) -> Vec<f32> {
+    let (columns, mut out) = (gain.len(), vec![0.0; x.len()]);
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (row, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(columns)) {
+                let inverse = inverse_root_mean_square(row, epsilon);
+                for ((y, &x), &g) in out.iter_mut().zip(row).zip(gain) {
+                    *y = x * inverse * g;
+                }
+            }
+        },
+    );
+    out
+}
+
+#[inline(always)]
+fn inverse_root_mean_square(row: &[f32], epsilon: f32) -> f32 {
+    let squares = sum(
+        row,
+        #[inline(always)]
+        |_, x| x * x,
+    );
+    1.0 / (squares / row.len() as f32 + epsilon).sqrt()
+}
+
+/// Gradients of [`rms_norm`] by input and gain.
+pub(crate) fn rms_norm_backward(x: &[f32], gain: &[f32], epsilon: f32, dy: &[f32]) -> [Vec<f32>; 2] {
+    let columns = gain.len();
+    let (mut dx, mut dgain) = (vec![0.0; x.len()], vec![0.0; columns]);
+    let rows = x
+        .chunks_exact(columns)
+        .zip(dy.chunks_exact(columns))
+        .zip(dx.chunks_exact_mut(columns));
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((row, dy), dx) in rows {
+                let inverse = inverse_root_mean_square(row, epsilon);
+                let across = sum(
+                    dy,
+                    #[inline(always)]
+                    |i, d| d * gain[i] * row[i],
+                );
+                let pull = across * inverse * inverse * inverse / columns as f32;
+                for i in 0..columns {
+                    dgain[i] += dy[i] * row[i] * inverse;
+                    dx[i] = inverse * dy[i] * gain[i] - row[i] * pull;
+                }
+            }
+        },
+    );
+    [dx, dgain]
 }
 
 #[cfg(test)]

@@ -1,12 +1,56 @@
-//! The BERT encoder, in candle, trainable and without padding: the tokens of several texts lie one after the other in
-//! one tensor, and only attention looks at where each text begins.
+//! The models that turn tokens into hidden states, in candle, trainable and without padding: the tokens of several texts lie
+//! one after the other in one tensor, and only attention looks at where each text begins.
 
+mod batch;
 mod bert;
+mod config;
+mod deberta;
+mod decoder;
+mod distilbert;
+mod family;
+mod gemma;
 mod kernels;
+mod layers;
+mod llama;
+mod modernbert;
 mod ops;
+mod post_norm;
+mod score_head;
 mod weights;
 
-pub(crate) use bert::{Batch, Bert, BertConfig, Reads};
+use candle_core::{Tensor, Var};
+
+pub(crate) use batch::{Batch, Reads};
+pub(crate) use config::ModelConfig;
+pub(crate) use family::Family;
 pub(crate) use kernels::{add_scaled, dot, squares};
-pub(crate) use ops::{Floats, linear};
-pub(crate) use weights::{Source, Weights, save_slices};
+pub(crate) use ops::Floats;
+pub(crate) use score_head::ScoreHead;
+pub(crate) use weights::{Source, Weights, save_slices, weight_files};
+
+/// The place of the word embeddings among the weights: every family registers them first.
+pub(crate) const WORDS: usize = 0;
+
+/// A model without its head. What it computes is what transformers computes in evaluation mode.
+pub(crate) trait Backbone: Send + Sync {
+    /// Word embeddings [vocabulary, hidden].
+    fn words(&self) -> &Tensor;
+
+    /// From looked-up words [tokens, hidden] to the last hidden states that are read: [tokens, hidden] or [texts, hidden].
+    ///
+    /// # Errors
+    /// candle's, when shapes do not fit.
+    fn forward(&self, batch: &Batch, words: &Tensor, reads: Reads) -> candle_core::Result<Tensor>;
+}
+
+/// The word embeddings of a batch's tokens, [tokens, hidden], outside the graph: see [`trainable`].
+pub(crate) fn look_up(backbone: &dyn Backbone, batch: &Batch) -> candle_core::Result<Tensor> {
+    let ids = Tensor::new(batch.ids(), &candle_core::Device::Cpu)?;
+    backbone.words().detach().index_select(&ids, 0)
+}
+
+/// The looked-up rows as a variable of their own. Its gradient is added to the used rows of the word embeddings, where
+/// going through them would make a dense gradient of the whole vocabulary for every few texts.
+pub(crate) fn trainable(backbone: &dyn Backbone, batch: &Batch) -> candle_core::Result<Var> {
+    Var::from_tensor(&look_up(backbone, batch)?)
+}

@@ -11,7 +11,7 @@ use super::Floats;
 use crate::error::ModelError;
 use crate::random::Random;
 
-/// The tensors of one `.safetensors` file, handed out by name.
+/// The tensors of a model folder or of one `.safetensors` file, handed out by name.
 pub(crate) struct Source {
     tensors: HashMap<String, Tensor>,
     path: std::path::PathBuf,
@@ -19,6 +19,20 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Reads a model folder's weights: `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
+    /// `seed` decides what [`Source::or_random`] makes.
+    pub fn of_model(folder: &Path, seed: u64) -> Result<Self, ModelError> {
+        let mut all: Option<Self> = None;
+        for file in weight_files(folder)? {
+            let part = Self::open(&file, seed)?;
+            match &mut all {
+                Some(all) => all.tensors.extend(part.tensors),
+                None => all = Some(part),
+            }
+        }
+        all.ok_or_else(|| ModelError::content(folder, "the index names no file of weights"))
+    }
+
     /// Reads the whole file. `seed` decides what [`Source::or_random`] makes.
     pub fn open(path: &Path, seed: u64) -> Result<Self, ModelError> {
         std::fs::metadata(path).map_err(ModelError::file(path))?;
@@ -58,12 +72,47 @@ impl Source {
         Ok(Tensor::from_vec(data, shape, &Device::Cpu)?)
     }
 
+    /// Takes a tensor out, or makes one of ones.
+    pub fn or_ones(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+        if self.has(name) {
+            return self.take(name, shape);
+        }
+        Ok(Tensor::ones(shape, candle_core::DType::F32, &Device::Cpu)?)
+    }
+
     /// Takes a tensor out, or makes one of zeros.
     pub fn or_zeros(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
         if self.has(name) {
             return self.take(name, shape);
         }
         Ok(Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu)?)
+    }
+}
+
+/// The files of a model folder's weights, in the order of their names.
+///
+/// # Errors
+/// When there is neither one file nor a readable index of shards.
+pub(crate) fn weight_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, ModelError> {
+    let index = folder.join("model.safetensors.index.json");
+    if !index.exists() {
+        return Ok(vec![folder.join("model.safetensors")]);
+    }
+    let text = std::fs::read_to_string(&index).map_err(ModelError::file(&index))?;
+    let json: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| ModelError::content(&index, error))?;
+    let map = json["weight_map"].as_object().into_iter().flatten();
+    let names: std::collections::BTreeSet<&str> = map.filter_map(|(_, file)| file.as_str()).collect();
+    // A name with folders in it could lead out of the model's.
+    match names
+        .iter()
+        .find(|name| Path::new(name).components().count() != 1)
+    {
+        Some(name) => Err(ModelError::content(
+            &index,
+            format!("{name} is not a file of this folder"),
+        )),
+        None => Ok(names.into_iter().map(|name| folder.join(name)).collect()),
     }
 }
 
@@ -82,6 +131,13 @@ impl Weights {
         self.names.push(name.to_owned());
         self.vars.push(var);
         Ok(tensor)
+    }
+
+    /// The tensor of a variable, outside the graph.
+    pub fn frozen(&self, name: &str) -> Result<Tensor, ModelError> {
+        let place = self.names.iter().position(|own| own == name);
+        let missing = || candle_core::Error::Msg(format!("no variable {name}"));
+        Ok(self.vars[place.ok_or_else(missing)?].as_tensor().detach())
     }
 
     /// Number of elements of each variable.

@@ -1,7 +1,7 @@
 //! What is refused before any work.
 
 use super::TrainRequest;
-use crate::backbone::BertConfig;
+use crate::backbone::{Family, ModelConfig};
 use crate::config::ConfigError;
 use crate::error::TrainError;
 use crate::save::check_base_model;
@@ -18,6 +18,8 @@ pub(super) fn check(request: &TrainRequest) -> Result<(), TrainError> {
             "its margin is not a finite number"
         } else if !(pair.weight.is_finite() && pair.weight >= 0.0) {
             "its weight is not a finite number of 0 or more"
+        } else if pair.tied && config.ties.is_none() {
+            "it is a tie, and the setting `ties` does not say how ties are learnt"
         } else {
             continue;
         };
@@ -27,7 +29,8 @@ pub(super) fn check(request: &TrainRequest) -> Result<(), TrainError> {
         });
     }
     check_base_model(&config.base_model)?;
-    let positions = BertConfig::load(&config.base_model)?.max_position_embeddings;
+    let base = ModelConfig::load(&config.base_model)?;
+    let positions = Family::of(&base)?.max_tokens(&base)?;
     if config.max_tokens > positions {
         let message = format!("the base model takes at most {positions}");
         return Err(ConfigError {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::{Device, Tensor};
 
 use super::{Learner, PairLosses, Setting, StepSums};
-use crate::backbone::{Batch, Bert, BertConfig, Floats, Source, Weights, add_scaled};
+use crate::backbone::{Batch, Family, Floats, ModelConfig, Source, WORDS, Weights, add_scaled, trainable};
 use crate::classifier::Classifier;
 use crate::data::{Cut, Encoded, Pair};
 use crate::embed::BATCH_TOKENS;
@@ -21,6 +21,8 @@ const MICRO_TOKENS: usize = 768;
 
 /// The model and the token ids it learns from.
 pub(super) struct Full<'a> {
+    family: Family,
+    config: ModelConfig,
     weights: Weights,
     classifier: Classifier,
     train: Vec<[Encoded; 2]>,
@@ -41,10 +43,11 @@ impl<'a> Full<'a> {
     pub fn new(setting: &Setting<'a>) -> Result<Self, TrainError> {
         let request = setting.request;
         let base = &request.config.base_model;
-        let config = BertConfig::load(base)?;
-        let mut source = Source::open(&base.join("model.safetensors"), request.config.seed)?;
+        let config = ModelConfig::load(base)?;
+        let family = Family::of(&config)?;
+        let mut source = Source::of_model(base, request.config.seed)?;
         let mut weights = Weights::default();
-        let classifier = Classifier::load(&config, &mut source, &mut weights)?;
+        let classifier = Classifier::load(family, &config, &mut source, &mut weights)?;
         let mut cut = [Cut::default(); 2];
         let encode = |pairs: &[Pair], cut: &mut Cut| -> Result<Vec<[Encoded; 2]>, ModelError> {
             let texts: Vec<String> = pairs.iter().flat_map(Pair::texts).collect();
@@ -58,6 +61,8 @@ impl<'a> Full<'a> {
         let train = encode(&request.train, &mut cut[0])?;
         let held_out = encode(&request.held_out, &mut cut[1])?;
         Ok(Self {
+            family,
+            config,
             weights,
             classifier,
             train,
@@ -73,14 +78,14 @@ impl<'a> Full<'a> {
             .iter()
             .flat_map(|&pair| self.train[pair].iter().map(|text| text.ids.as_slice()));
         let batch = Batch::new(texts);
-        let words = self.classifier.bert.trainable(&batch)?;
+        let words = trainable(self.classifier.backbone.as_ref(), &batch)?;
         let rewards = self.classifier.forward(&batch, words.as_tensor())?;
         let values: Vec<f32> = rewards.to_vec1()?;
         let (mut loss, mut slopes) = (0.0, Vec::with_capacity(values.len()));
         for (&pair, rewards) in pairs.iter().zip(values.chunks_exact(2)) {
-            let of = losses.of(pair, [f64::from(rewards[0]), f64::from(rewards[1])]);
-            loss += of.loss;
-            slopes.extend([of.slope as f32, -of.slope as f32]);
+            let (own, by_reward) = losses.of(pair, [f64::from(rewards[0]), f64::from(rewards[1])]);
+            loss += own;
+            slopes.extend(by_reward.map(|slope| slope as f32));
         }
         // The loss's slope by each reward is known in closed form; a weighted sum of rewards has the same gradient.
         let slopes = Tensor::from_vec(slopes, values.len(), &Device::Cpu)?;
@@ -107,8 +112,8 @@ impl Learner for Full<'_> {
         &self.weights
     }
 
-    fn frozen(&self) -> &'static [&'static str] {
-        &[Classifier::BIAS]
+    fn frozen(&self) -> Option<String> {
+        self.family.output_bias()
     }
 
     fn cut(&self) -> [Cut; 2] {
@@ -144,11 +149,11 @@ impl Learner for Full<'_> {
                     add_scaled(to, &Floats::of(from)?, 1.0);
                 }
             }
-            let width = self.classifier.bert.hidden;
+            let width = micro.words.dim(1)?;
             let rows = Floats::of(&micro.words)?;
             for (row, &id) in rows.chunks_exact(width).zip(micro.batch.ids()) {
                 let at = id as usize * width;
-                add_scaled(&mut gradients[Bert::WORDS][at..at + width], row, 1.0);
+                add_scaled(&mut gradients[WORDS][at..at + width], row, 1.0);
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -156,7 +161,7 @@ impl Learner for Full<'_> {
     }
 
     fn held_out(&self, stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError> {
-        let model = self.classifier.frozen();
+        let model = Classifier::frozen(self.family, &self.config, &self.weights)?;
         let ids = |text: usize| self.held_out[text / 2][text % 2].ids.as_slice();
         let mut order: Vec<usize> = (0..2 * self.held_out.len()).collect();
         order.sort_by_key(|&text| std::cmp::Reverse(ids(text).len()));
@@ -180,7 +185,7 @@ impl Learner for Full<'_> {
 
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {
         for (name, var) in self.weights.names.iter().zip(&self.weights.vars) {
-            if name == Classifier::BIAS {
+            if Some(name) == self.family.output_bias().as_ref() {
                 var.set(&(var.as_tensor() + shift)?.detach())?;
             }
         }

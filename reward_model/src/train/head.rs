@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use candle_core::{DType, Device, Tensor};
 
 use super::{Event, Learner, PairLosses, Setting, StepSums};
-use crate::backbone::{Bert, BertConfig, Floats, Source, Weights, add_scaled, dot};
+use crate::backbone::{Family, Floats, ModelConfig, Weights, add_scaled, dot};
 use crate::data::{Cut, Pair};
 use crate::embed::{Embedded, Embedder};
 use crate::error::{ModelError, TrainError};
@@ -32,13 +32,12 @@ impl Head {
     ) -> Result<Option<Self>, TrainError> {
         let request = setting.request;
         let base = &request.config.base_model;
-        let config = BertConfig::load(base)?;
-        let mut source = Source::open(&base.join("model.safetensors"), 0)?;
-        let bert = Bert::load(&config, &mut source, &mut Weights::default())?.frozen();
-        drop(source);
-        let pooling = Pooling::mean(config.hidden_size);
+        let config = ModelConfig::load(base)?;
+        let family = Family::of(&config)?;
+        let backbone = family.frozen_backbone(&config, base)?;
+        let pooling = Pooling::mean(family.hidden(&config)?);
         let embedder = Embedder {
-            bert: &bert,
+            backbone: backbone.as_ref(),
             encoder: setting.encoder,
             pooling,
             lanes: setting.lanes,
@@ -92,8 +91,8 @@ impl Learner for Head {
         &self.weights
     }
 
-    fn frozen(&self) -> &'static [&'static str] {
-        &[]
+    fn frozen(&self) -> Option<String> {
+        None
     }
 
     fn cut(&self) -> [Cut; 2] {
@@ -115,11 +114,13 @@ impl Learner for Head {
         let mut sums = StepSums { loss: 0.0, tokens: 0 };
         for &pair in pairs {
             let sides = [&self.train[2 * pair], &self.train[2 * pair + 1]];
-            let loss = losses.of(pair, sides.map(|side| f64::from(dot(&weight, &side.vector))));
-            sums.loss += loss.loss;
+            let rewards = sides.map(|side| f64::from(dot(&weight, &side.vector)));
+            let (loss, slopes) = losses.of(pair, rewards);
+            sums.loss += loss;
             sums.tokens += sides.iter().map(|side| side.tokens as usize).sum::<usize>();
-            add_scaled(&mut gradients[0], &sides[0].vector, loss.slope as f32);
-            add_scaled(&mut gradients[0], &sides[1].vector, -loss.slope as f32);
+            for (side, slope) in sides.into_iter().zip(slopes) {
+                add_scaled(&mut gradients[0], &side.vector, slope as f32);
+            }
         }
         Ok(sums)
     }

@@ -22,7 +22,7 @@ use crate::config::{Method, TrainConfig};
 use crate::data::{Cut, Encoder, Pair};
 use crate::error::{ModelError, TrainError};
 use crate::lanes::Lanes;
-use crate::loss::bradley_terry;
+use crate::loss::{bradley_terry, centring, tie_aware};
 use crate::save::{About, Parts};
 
 /// What to train, on what, and where.
@@ -70,8 +70,8 @@ struct StepSums {
 /// A model being trained: how it gets gradients and rewards, and how it is saved.
 trait Learner {
     fn weights(&self) -> &Weights;
-    /// Weights that do not move.
-    fn frozen(&self) -> &'static [&'static str];
+    /// A weight that does not move: the last bias, to which the loss is blind, because every reward moves alike.
+    fn frozen(&self) -> Option<String>;
     /// What was cut of the training and held-out texts.
     fn cut(&self) -> [Cut; 2];
     /// Longer text of each training pair, in tokens.
@@ -89,29 +89,31 @@ trait Learner {
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError>;
 }
 
-/// Margins and weights of the training pairs.
+/// What the training pairs' rewards cost.
 struct PairLosses<'a> {
     pairs: &'a [Pair],
-    use_margin: bool,
+    config: &'a TrainConfig,
     /// 1 / the batch's sum of weights.
     scale: f64,
 }
 
 impl PairLosses<'_> {
-    /// Loss of a pair and its slope, as parts of the batch's weighted mean.
-    fn of(&self, pair: usize, rewards: [f64; 2]) -> crate::loss::PairLoss {
-        let pair = &self.pairs[pair];
-        let margin = if self.use_margin {
+    /// Loss of a pair and its slopes by the chosen and the rejected reward, as parts of the batch's weighted mean.
+    fn of(&self, pair: usize, [chosen, rejected]: [f64; 2]) -> (f64, [f64; 2]) {
+        let (pair, config) = (&self.pairs[pair], self.config);
+        let margin = if config.use_margin {
             f64::from(pair.margin)
         } else {
             0.0
         };
-        bradley_terry(
-            rewards[0],
-            rewards[1],
-            margin,
-            f64::from(pair.weight) * self.scale,
-        )
+        let of = match config.ties {
+            Some(ties) => tie_aware(ties, chosen, rejected, pair.tied),
+            None => bradley_terry(chosen, rejected, margin, 1.0 - config.label_smoothing),
+        };
+        let (centre, pull) = centring(&[chosen, rejected], config.centring);
+        let weight = f64::from(pair.weight) * self.scale;
+        let slopes = [pull + of.slope, pull - of.slope].map(|slope| weight * slope);
+        (weight * (of.loss + centre), slopes)
     }
 }
 

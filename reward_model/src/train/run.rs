@@ -10,7 +10,7 @@ use crate::checkpoint::{Checkpoints, State, write_folder};
 use crate::config::{Method, TrainConfig};
 use crate::error::TrainError;
 use crate::evaluate::{Metrics, ScoredPair, evaluate};
-use crate::optimizer::{AdamW, Update, learning_rate, norm};
+use crate::optimizer::{Optimizer, Update, norm};
 use crate::save::{About, Parts};
 
 /// What a run starts from.
@@ -32,7 +32,7 @@ pub(super) struct Run<'a> {
     data_hash: String,
     plan: Plan,
     batches: Batches,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     gradients: Vec<Vec<f32>>,
     clock: Clock,
 }
@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
         } = start;
         let config = &setting.request.config;
         let weights = learner.weights();
-        let mut optimizer = AdamW::new(weights, learner.frozen());
+        let mut optimizer = Optimizer::new(config.optimizer, weights, learner.frozen().as_deref());
         if state.step > 0 {
             checkpoints.restore(&state, weights, &mut optimizer)?;
         }
@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
         let total: f64 = batch.iter().map(|&i| f64::from(request.train[i].weight)).sum();
         let losses = PairLosses {
             pairs: &request.train,
-            use_margin: config.use_margin,
+            config,
             scale: if total > 0.0 { 1.0 / total } else { 0.0 },
         };
         self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
@@ -188,7 +188,12 @@ impl<'a> Run<'a> {
         let limit = config.max_grad_norm;
         let update = Update {
             step,
-            learning_rate: learning_rate(config.learning_rate, config.warmup_share, step, self.plan.steps),
+            learning_rate: config.schedule.learning_rate(
+                config.learning_rate,
+                config.warmup_share,
+                step,
+                self.plan.steps,
+            ),
             weight_decay: config.weight_decay,
             scale: if limit > 0.0 && grad_norm > limit {
                 limit / grad_norm
@@ -254,7 +259,11 @@ impl<'a> Run<'a> {
         if rewards.iter().flatten().any(|reward| !reward.is_finite()) {
             return Err(not_finite(self.state.step, &request.config));
         }
-        let scored = rewards.into_iter().zip(&request.held_out).map(|(rewards, pair)| {
+        let preferred = rewards
+            .into_iter()
+            .zip(&request.held_out)
+            .filter(|(_, pair)| !pair.tied);
+        let scored = preferred.map(|(rewards, pair)| {
             let lengths = [pair.chosen.chars().count(), pair.rejected.chars().count()];
             ScoredPair { rewards, lengths }
         });

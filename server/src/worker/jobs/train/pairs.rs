@@ -57,6 +57,7 @@ fn pairs(texts: Vec<TextPair>, margins: bool) -> Vec<Pair> {
             rejected: text.rejected.to_string(),
             margin: if margins { margin_of(text.strength) } else { 0.0 },
             weight: 1.0,
+            tied: false,
         })
         .collect()
 }
@@ -119,6 +120,7 @@ mod tests {
             rejected: "c".into(),
             margin: 0.5,
             weight: 1.0,
+            tied: false,
         };
         let frozen = Frozen {
             train: vec![pair.clone()],

@@ -5,14 +5,16 @@
 //! any field of the configuration can be set; `folds=K` cross-validates on TRAIN instead and leaves TEST alone. The last
 //! line is JSON.
 
+mod files;
+
 use std::error::Error;
-use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use reward_model::{Event, Message, Pair, TrainConfig, TrainOutcome, TrainRequest, train};
-use serde_json::{Value, json};
+use files::read;
+use reward_model::{Event, Pair, TrainConfig, TrainOutcome, TrainRequest, train};
+use serde_json::json;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -130,70 +132,4 @@ fn peak_mb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
-}
-
-fn read(path: &Path) -> Result<Vec<Pair>, Box<dyn Error>> {
-    let mut text = String::new();
-    let file = std::fs::File::open(path)?;
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text)?;
-    } else {
-        std::io::BufReader::new(file).read_to_string(&mut text)?;
-    }
-    let rows = text.lines().enumerate();
-    rows.map(|(i, line)| {
-        pair(i, &serde_json::from_str(line)?).ok_or_else(|| format!("line {}", i + 1).into())
-    })
-    .collect()
-}
-
-fn pair(i: usize, row: &Value) -> Option<Pair> {
-    let (prompt, chosen, rejected) = match (&row["chosen"], &row["rejected"]) {
-        (Value::String(chosen), Value::String(rejected)) => {
-            let (mut chosen, mut rejected) = (transcript(chosen), transcript(rejected));
-            let (last, other) = (chosen.pop()?, rejected.pop()?);
-            (chosen, last.content, other.content)
-        }
-        (chosen, rejected) => {
-            let last = |messages: &Value| {
-                messages.as_array()?.last()?["content"]
-                    .as_str()
-                    .map(str::to_owned)
-            };
-            (
-                serde_json::from_value(row["prompt"].clone()).ok()?,
-                last(chosen)?,
-                last(rejected)?,
-            )
-        }
-    };
-    Some(Pair {
-        id: i.to_string(),
-        prompt,
-        chosen,
-        rejected,
-        margin: 0.0,
-        weight: 1.0,
-    })
-}
-
-/// Turns of `\n\nHuman: … \n\nAssistant: …`.
-fn transcript(text: &str) -> Vec<Message> {
-    let mut messages: Vec<Message> = Vec::new();
-    for part in format!("\n\n{}", text.trim()).split("\n\n") {
-        let turn = [("Human:", "user"), ("Assistant:", "assistant")]
-            .into_iter()
-            .find_map(|(speaker, role)| Some((part.strip_prefix(speaker)?, role)));
-        match (turn, messages.last_mut()) {
-            (Some((content, role)), _) => {
-                messages.push(Message {
-                    role: role.to_owned(),
-                    content: content.trim_start().to_owned(),
-                });
-            }
-            (None, Some(last)) => last.content.push_str(&format!("\n\n{part}")),
-            (None, None) => {}
-        }
-    }
-    messages
 }

@@ -1,5 +1,7 @@
-//! AdamW (Loshchilov and Hutter 2019, "Decoupled weight decay regularization"), as `torch.optim.AdamW` computes it, with
-//! state that can be saved, and the learning rate's course.
+//! Optimizers as `torch.optim` computes them, with state that can be saved.
+
+mod rules;
+mod schedule;
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -10,23 +12,11 @@ use rayon::prelude::*;
 use crate::backbone::{Source, Weights, save_slices, squares};
 use crate::error::ModelError;
 
-const BETA1: f32 = 0.9;
-const BETA2: f32 = 0.999;
-const EPSILON: f32 = 1e-8;
+pub use rules::Rule;
+pub use schedule::Schedule;
+
 /// Elements that one thread updates at a time; also the unit of sums, so that these have one order on every machine.
 const CHUNK: usize = 1 << 16;
-
-/// The learning rate of a step: up in a straight line over the first `warmup_share` of `steps`, then down to 0.
-/// `step` counts from 0.
-pub fn learning_rate(peak: f64, warmup_share: f64, step: u64, steps: u64) -> f64 {
-    let warmup = (warmup_share * steps as f64).ceil();
-    let (step, steps) = (step as f64, steps as f64);
-    if step < warmup {
-        peak * (step + 1.0) / (warmup + 1.0)
-    } else {
-        peak * (steps - step) / (steps - warmup)
-    }
-}
 
 /// Euclidean length of all gradients together.
 pub(crate) fn norm(gradients: &[Vec<f32>]) -> f64 {
@@ -43,8 +33,9 @@ pub(crate) fn norm(gradients: &[Vec<f32>]) -> f64 {
         .sqrt()
 }
 
-/// The optimizer's state: two moments for every element.
-pub(crate) struct AdamW {
+/// A rule and its state: two moments for every element, of which a rule may use one.
+pub(crate) struct Optimizer {
+    rule: Rule,
     first: Vec<Vec<f32>>,
     second: Vec<Vec<f32>>,
     decays: Vec<bool>,
@@ -62,9 +53,10 @@ pub(crate) struct Update {
     pub scale: f64,
 }
 
-impl AdamW {
-    /// State for `weights`. Biases and layer norms do not decay; those named in `frozen` stay as they are.
-    pub fn new(weights: &Weights, frozen: &[&str]) -> Self {
+impl Optimizer {
+    /// State for `weights`. Biases and the gains of norms, which have one dimension, do not decay; the one named `frozen`
+    /// stays as it is.
+    pub fn new(rule: Rule, weights: &Weights, frozen: Option<&str>) -> Self {
         let zeros = || {
             weights
                 .sizes()
@@ -72,16 +64,12 @@ impl AdamW {
                 .map(|n| vec![0.0; n])
                 .collect::<Vec<_>>()
         };
-        let decays = |name: &String| !name.ends_with("bias") && !name.contains("LayerNorm");
         Self {
+            rule,
             first: zeros(),
             second: zeros(),
-            decays: weights.names.iter().map(decays).collect(),
-            frozen: weights
-                .names
-                .iter()
-                .map(|name| frozen.contains(&name.as_str()))
-                .collect(),
+            decays: weights.vars.iter().map(|var| var.dims().len() > 1).collect(),
+            frozen: weights.names.iter().map(|name| frozen == Some(name)).collect(),
         }
     }
 
@@ -102,6 +90,7 @@ impl AdamW {
             let decay = if self.decays[i] { update.weight_decay } else { 0.0 };
             let moments = Mutex::new((first.as_mut_slice(), second.as_mut_slice()));
             var.as_tensor().inplace_op1(&Step {
+                rule: self.rule,
                 gradient,
                 moments,
                 decay,
@@ -117,7 +106,7 @@ impl AdamW {
         save_slices(names, &self.second, &folder.join("second_moments.safetensors"))
     }
 
-    /// Puts back what [`AdamW::save`] wrote.
+    /// Puts back what [`Optimizer::save`] wrote.
     pub fn restore(&mut self, names: &[String], folder: &Path) -> Result<(), ModelError> {
         for (moments, file) in [
             (&mut self.first, "first_moments.safetensors"),
@@ -133,6 +122,7 @@ impl AdamW {
 }
 
 struct Step<'a> {
+    rule: Rule,
     gradient: &'a [f32],
     moments: Mutex<(&'a mut [f32], &'a mut [f32])>,
     decay: f64,
@@ -152,70 +142,76 @@ impl InplaceOp1 for Step<'_> {
             bail!("the optimizer's state is lost")
         };
         let (first, second) = &mut *moments;
-        let t = self.update.step as f64 + 1.0;
-        let rate = (self.update.learning_rate / (1.0 - f64::from(BETA1).powf(t))) as f32;
-        let correction = (1.0 / (1.0 - f64::from(BETA2).powf(t)).sqrt()) as f32;
-        let keep = (1.0 - self.update.learning_rate * self.decay) as f32;
-        let scale = self.update.scale as f32;
+        let numbers = self.rule.numbers(self.update, self.decay);
         let chunks = data[from..to]
             .par_chunks_mut(CHUNK)
             .zip(self.gradient.par_chunks(CHUNK));
         let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
-        chunks.zip(moments).for_each(|((p, g), (m, v))| {
-            pulp::Arch::new().dispatch(
-                #[inline(always)]
-                || {
-                    for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m.iter_mut()).zip(v.iter_mut()) {
-                        let g = g * scale;
-                        *m = BETA1 * *m + (1.0 - BETA1) * g;
-                        *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-                        *p = *p * keep - rate * *m / (v.sqrt() * correction + EPSILON);
-                    }
-                },
-            );
-        });
+        chunks
+            .zip(moments)
+            .for_each(|((p, g), (m, v))| self.rule.apply(&numbers, p, g, m, v));
         Ok(())
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use candle_core::{Device, Tensor};
 
+    /// PyTorch 2.15: three steps of each class of `torch.optim` with lr=0.1, weight_decay=0.1, SGD with momentum=0.9.
     #[test]
-    fn the_rate_rises_and_falls() {
-        let rates: Vec<f64> = (0..10).map(|step| learning_rate(1.0, 0.2, step, 10)).collect();
-        assert!((rates[0] - 1.0 / 3.0).abs() < 1e-12 && (rates[2] - 1.0).abs() < 1e-12);
-        assert!((rates[9] - 0.125).abs() < 1e-12);
-    }
-
-    /// PyTorch 2.15: three steps of `torch.optim.AdamW([p], lr=0.1, weight_decay=0.1)` with these gradients.
-    #[test]
-    fn equals_torch() {
-        let mut weights = Weights::default();
-        weights
-            .register("w", Tensor::new(&[1.0f32, -2.0], &Device::Cpu).unwrap())
-            .unwrap();
-        let mut optimizer = AdamW::new(&weights, &[]);
+    fn rules_equal_torch() {
+        let gradients = [[0.5f32, -1.0], [0.25, 3.0], [-1.0, 0.0]];
         let reference = [
-            ([0.5f32, -1.0], [0.890_000_05, -1.88]),
-            ([0.25, 3.0], [0.787_882_1, -1.910_618_9]),
-            ([-1.0, 0.0], [0.800_639, -1.929_713_7]),
+            (
+                Rule::Adamw,
+                [
+                    [0.89, -1.88],
+                    [0.787_882_1, -1.910_618_9],
+                    [0.800_639, -1.929_713_7],
+                ],
+            ),
+            (
+                Rule::Adam,
+                [
+                    [0.9, -1.9],
+                    [0.805_009_8, -1.942_135_6],
+                    [0.812_098_3, -1.970_586_3],
+                ],
+            ),
+            (
+                Rule::Sgd,
+                [[0.94, -1.88], [0.851_6, -2.053_2], [0.863_524, -2.188_548_1]],
+            ),
+            (
+                Rule::Rmsprop,
+                [
+                    [2e-7, -1.0],
+                    [-0.386_264_3, -1.924_693_1],
+                    [0.463_626_5, -1.863_130_2],
+                ],
+            ),
         ];
-        for (step, (gradient, want)) in reference.into_iter().enumerate() {
-            let update = Update {
-                step: step as u64,
-                learning_rate: 0.1,
-                weight_decay: 0.1,
-                scale: 1.0,
-            };
-            optimizer.step(&weights, &[gradient.to_vec()], update).unwrap();
-            let got: Vec<f32> = weights.vars[0].to_vec1().unwrap();
-            assert!(
-                (0..2).all(|i| (got[i] - want[i]).abs() < 1e-6),
-                "{got:?} {want:?}"
-            );
+        for (rule, steps) in reference {
+            let mut weights = Weights::default();
+            weights
+                .register("w", Tensor::new(&[[1.0f32, -2.0]], &Device::Cpu).unwrap())
+                .unwrap();
+            let mut optimizer = Optimizer::new(rule, &weights, None);
+            for (step, (gradient, want)) in gradients.into_iter().zip(steps).enumerate() {
+                let update = Update {
+                    step: step as u64,
+                    learning_rate: 0.1,
+                    weight_decay: 0.1,
+                    scale: 1.0,
+                };
+                optimizer.step(&weights, &[gradient.to_vec()], update).unwrap();
+                let got: Vec<f32> = weights.vars[0].flatten_all().unwrap().to_vec1().unwrap();
+                assert!(
+                    (0..2).all(|i| (got[i] - want[i]).abs() < 1e-6),
+                    "{rule:?} {got:?} {want:?}"
+                );
+            }
         }
     }
 }

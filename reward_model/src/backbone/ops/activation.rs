@@ -1,0 +1,100 @@
+//! Functions of single elements.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+
+use super::super::kernels;
+use super::{Floats, floats, tensor};
+
+/// What stands between two layers, by transformers' names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Activation {
+    /// `x · Φ(x)`: "gelu".
+    Gelu,
+    /// Its approximation by a hyperbolic tangent: "gelu_new", "gelu_pytorch_tanh".
+    GeluTanh,
+    /// `x · σ(x)`: "silu", "swish".
+    Silu,
+    /// `max(x, 0)`: "relu".
+    Relu,
+    /// "tanh".
+    Tanh,
+}
+
+impl Activation {
+    /// The one of this name in `config.json`, if it is known.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "gelu" | "gelu_python" => Self::Gelu,
+            "gelu_new" | "gelu_pytorch_tanh" => Self::GeluTanh,
+            "silu" | "swish" => Self::Silu,
+            "relu" => Self::Relu,
+            "tanh" => Self::Tanh,
+            _ => return None,
+        })
+    }
+
+    /// Of every element of a contiguous tensor.
+    pub fn apply(self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Tanh => x.tanh(),
+            Self::Relu => x.relu(),
+            _ => x.apply_op1(self),
+        }
+    }
+}
+
+impl CustomOp1 for Activation {
+    fn name(&self) -> &'static str {
+        "activation"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let mut y = Vec::new();
+        let x = floats(x, layout)?;
+        match self {
+            Self::Gelu => kernels::gelu(x, &mut y),
+            Self::GeluTanh => kernels::gelu_tanh(x, &mut y),
+            Self::Silu => kernels::silu(x, &mut y),
+            Self::Relu | Self::Tanh => bail!("candle has it"),
+        }
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let dy = dy.contiguous()?;
+        let mut dx = Vec::new();
+        let (xs, dys) = (Floats::of(x)?, Floats::of(&dy)?);
+        match self {
+            Self::Gelu => kernels::gelu_backward(&xs, &dys, &mut dx),
+            Self::GeluTanh => kernels::gelu_tanh_backward(&xs, &dys, &mut dx),
+            Self::Silu => kernels::silu_backward(&xs, &dys, &mut dx),
+            Self::Relu | Self::Tanh => bail!("candle has it"),
+        }
+        Ok(Some(tensor(dx, x.shape())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbone::ops::testing::{compare, random};
+
+    #[test]
+    fn activations_match_candle() {
+        let v = [random((9, 20), 1)];
+        let plain: [(Activation, fn(&Tensor) -> Result<Tensor>); 5] = [
+            (Activation::Gelu, Tensor::gelu_erf),
+            (Activation::GeluTanh, Tensor::gelu),
+            (Activation::Silu, Tensor::silu),
+            (Activation::Relu, Tensor::relu),
+            (Activation::Tanh, Tensor::tanh),
+        ];
+        for (activation, plain) in plain {
+            compare(
+                &v,
+                || activation.apply(v[0].as_tensor()).unwrap(),
+                || plain(v[0].as_tensor()).unwrap(),
+            );
+        }
+    }
+}
