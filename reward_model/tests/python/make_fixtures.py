@@ -50,7 +50,7 @@ families = {
     "tiny": lambda: t.BertForSequenceClassification(t.BertConfig(**sizes, **off, vocab_size=len(vocab), num_labels=1, initializer_range=0.2)),
     "distilbert": lambda: t.DistilBertForSequenceClassification(t.DistilBertConfig(
         **shared, dim=32, hidden_dim=64, n_heads=4, n_layers=2, max_position_embeddings=96, dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0)),
-    "roberta": lambda: t.XLMRobertaForSequenceClassification(t.XLMRobertaConfig(**shared | dict(pad_token_id=1), **sizes, **off, type_vocab_size=1)),
+    "roberta": lambda: t.XLMRobertaForSequenceClassification(t.XLMRobertaConfig(**shared, **sizes, **off, type_vocab_size=1)),
     "deberta": lambda: t.DebertaV2ForSequenceClassification(t.DebertaV2Config(
         **shared, **sizes, **off, relative_attention=True, share_att_key=True, position_buckets=8, max_relative_positions=-1, norm_rel_ebd="layer_norm",
         pos_att_type=["p2c", "c2p"], position_biased_input=False, type_vocab_size=0, pooler_dropout=0, pooler_hidden_act="gelu", pooler_hidden_size=32)),
