@@ -140,7 +140,7 @@ pub(crate) fn gelu_backward(x: &[f32], dy: &[f32], out: &mut Vec<f32>) {
     );
 }
 
-const SQRT_2_OVER_PI: f32 = 0.797_884_56;
+const SQRT_2_OVER_PI: f32 = 0.797_884_6;
 const CUBIC: f32 = 0.044_715;
 
 /// `1 / (1 + e⁻ˣ)`.
