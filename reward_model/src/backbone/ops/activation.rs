@@ -79,10 +79,12 @@ mod tests {
     use super::*;
     use crate::backbone::ops::testing::{compare, random};
 
+    type Plain = fn(&Tensor) -> Result<Tensor>;
+
     #[test]
     fn activations_match_candle() {
         let v = [random((9, 20), 1)];
-        let plain: [(Activation, fn(&Tensor) -> Result<Tensor>); 5] = [
+        let plain: [(Activation, Plain); 5] = [
             (Activation::Gelu, Tensor::gelu_erf),
             (Activation::GeluTanh, Tensor::gelu),
             (Activation::Silu, Tensor::silu),
