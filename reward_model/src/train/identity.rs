@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::TrainRequest;
+use crate::backbone::weight_files;
 use crate::config::TrainConfig;
 use crate::data::Pair;
 use crate::embed::hex;
@@ -13,8 +14,8 @@ use crate::error::ModelError;
 /// Hash of the files that decide what the base model computes.
 pub(crate) fn hash_model(folder: &Path) -> Result<String, ModelError> {
     let mut hash = Sha256::new();
-    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
-        let path = folder.join(name);
+    let files = ["config.json", "tokenizer.json"].map(|name| folder.join(name));
+    for path in files.into_iter().chain(weight_files(folder)?) {
         let mut file = std::fs::File::open(&path).map_err(ModelError::file(&path))?;
         std::io::copy(&mut file, &mut hash).map_err(ModelError::file(&path))?;
     }
@@ -32,6 +33,10 @@ pub(super) fn hash_pairs(pairs: &[Pair]) -> String {
         }
         hash.update(pair.margin.to_le_bytes());
         hash.update(pair.weight.to_le_bytes());
+        // Nothing for the others, so that runs begun before there were ties go on.
+        if pair.tied {
+            hash.update(b"tied");
+        }
     }
     hex(&hash.finalize())
 }
