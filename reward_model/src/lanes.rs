@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
+use crate::backbone::shared;
 use crate::error::ModelError;
 
 /// Tells candle not to share single operations between threads; call it first in `main`, before any other thread is
@@ -65,6 +66,9 @@ impl Lanes {
         mut consume: impl FnMut(usize, T) -> Result<ControlFlow<()>, ModelError>,
     ) -> Result<(), ModelError> {
         let (next, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        // Lanes without a job of their own help the others, operation by operation.
+        let helped = jobs < self.threads;
+        let work = |job| if helped { shared(|| work(job)) } else { work(job) };
         let (sender, receiver) = mpsc::sync_channel(self.threads);
         self.pool.in_place_scope(|scope| {
             for _ in 0..self.threads.min(jobs) {

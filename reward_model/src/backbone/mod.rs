@@ -23,6 +23,7 @@ use candle_core::{Tensor, Var};
 pub(crate) use batch::{Batch, Reads};
 pub(crate) use config::ModelConfig;
 pub(crate) use family::Family;
+pub(crate) use kernels::share::shared;
 pub(crate) use kernels::{add_scaled, dot, squares};
 pub(crate) use ops::Floats;
 pub(crate) use score_head::ScoreHead;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::super::kernels::{self, Matrix, product};
+use super::super::kernels::{self, Matrix, Packed, packed_product, share};
 use super::{Floats, floats, tensor};
 
 /// Where each text's rows lie in packed tensors: text i has rows `offsets[i]..offsets[i + 1]`.
@@ -65,35 +65,56 @@ pub(crate) struct Attention {
 }
 
 /// Query rows worked on at once: their scores against 512 keys stay in the second-level cache.
-const BLOCK: usize = 64;
+const BLOCK: usize = 48;
 
-/// One text, one head, one block of queries: where its rows begin, counted in elements, and what they see.
-struct Tile {
-    q: usize,
-    k: usize,
-    rows: usize,
-    keys: usize,
-    /// Columns that row i sees; nothing where every row sees all.
+/// Some queries of a text, and the keys that any of them sees.
+struct Block {
+    rows: Range<usize>,
+    keys: Range<usize>,
+    /// Of these keys, those that each row sees; nothing where every row sees all.
     visible: Option<Vec<Range<usize>>>,
+    /// Elements from one row of scores to the next: never a power of two, which would put a column into few places of the cache.
+    stride: usize,
 }
 
-/// What a tile is computed with.
+impl Block {
+    fn scores<'a>(&self, scores: &'a [f32]) -> Matrix<'a> {
+        Matrix::new(scores, self.rows.len(), self.keys.len(), self.stride)
+    }
+}
+
+/// What one head of one text is computed with.
 #[derive(Default)]
 struct Scratch {
-    /// Probabilities, [rows, keys].
+    /// Probabilities of a block.
     p: Vec<f32>,
     /// Their gradients.
     ds: Vec<f32>,
     /// `tanh(score / cap)`, with a cap.
     bent: Vec<f32>,
+    /// Keys as columns, and values as the forward needs them: as rows.
+    keys: Packed,
+    values: Packed,
+    /// The other way around, for gradients.
+    key_rows: Packed,
+    value_columns: Packed,
+    /// A block's queries and gradients.
+    queries: Packed,
+    douts: Packed,
 }
 
-/// Sizes of a query row, of a key row, and of one head.
-#[derive(Clone, Copy)]
-struct Widths {
-    q: usize,
-    k: usize,
-    head: usize,
+/// One head of one text: queries and gradients of the result \[queries, size\], keys and values \[keys, size\].
+struct Head<'a> {
+    q: Matrix<'a>,
+    k: Matrix<'a>,
+    v: Matrix<'a>,
+}
+
+/// Gradients by a head's queries, keys and values.
+struct HeadGradients {
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
 }
 
 impl Attention {
@@ -102,56 +123,71 @@ impl Attention {
         q.apply_op3(k, v, self.clone())
     }
 
-    fn widths(&self, q: usize) -> Widths {
-        let head = q / self.heads;
-        Widths {
-            q,
-            k: head * self.key_heads,
-            head,
+    /// Texts and heads, each pair once, and the key head that serves it.
+    fn heads(&self) -> impl Iterator<Item = [usize; 3]> {
+        let (heads, group) = (self.heads, self.heads / self.key_heads);
+        (0..self.queries.len() - 1)
+            .flat_map(move |text| (0..heads).map(move |head| [text, head, head / group]))
+    }
+
+    /// The part of `data`, rows of `heads` heads, that is one head of one text.
+    fn part<'a>(
+        data: &'a [f32],
+        offsets: &[usize],
+        text: usize,
+        [head, heads, size]: [usize; 3],
+    ) -> Matrix<'a> {
+        let (from, to) = (offsets[text], offsets[text + 1]);
+        let start = (from * heads + head) * size;
+        Matrix::new(
+            data.get(start..).unwrap_or_default(),
+            to - from,
+            size,
+            heads * size,
+        )
+    }
+
+    fn head<'a>(
+        &self,
+        [q, k, v]: [&'a [f32]; 3],
+        [text, head, key_head]: [usize; 3],
+        size: usize,
+    ) -> Head<'a> {
+        let shared = [key_head, self.key_heads, size];
+        Head {
+            q: Self::part(q, &self.queries, text, [head, self.heads, size]),
+            k: Self::part(k, &self.keys, text, shared),
+            v: Self::part(v, &self.keys, text, shared),
         }
     }
 
-    /// Calls `f` for each tile; every element of a query belongs to one tile.
-    fn tiles(&self, widths: Widths, mut f: impl FnMut(Tile)) {
-        for (q, k) in self.queries.windows(2).zip(self.keys.windows(2)) {
-            let (queries, keys) = (q[1] - q[0], k[1] - k[0]);
-            let first = self.span.first_position(queries, keys);
-            for head in 0..self.heads {
-                let key_head = head / (self.heads / self.key_heads);
-                for row in (0..queries).step_by(BLOCK) {
-                    let rows = BLOCK.min(queries - row);
-                    let (seen, visible) = self.seen(first + row, rows, keys);
-                    f(Tile {
-                        q: (q[0] + row) * widths.q + head * widths.head,
-                        k: (k[0] + seen.start) * widths.k + key_head * widths.head,
-                        rows,
-                        keys: seen.len(),
-                        visible,
-                    });
-                }
+    /// The blocks of a text's queries; key ranges begin where a panel of the packed keys does.
+    fn blocks(&self, head: &Head, packed: &Packed) -> Vec<Block> {
+        let (queries, keys) = (head.q.rows(), head.k.rows());
+        let first = self.span.first_position(queries, keys);
+        let block = |row: usize| {
+            let rows = row..queries.min(row + BLOCK);
+            let each = |row: usize| self.span.visible(first + row, keys);
+            let seen = packed.panel_start(each(rows.start).start)..each(rows.end - 1).end;
+            let within = |range: Range<usize>| range.start - seen.start..range.end - seen.start;
+            let visible =
+                (self.span != Span::Text).then(|| rows.clone().map(|row| within(each(row))).collect());
+            Block {
+                stride: (seen.len().div_ceil(16) | 1) * 16,
+                keys: seen,
+                rows,
+                visible,
             }
-        }
+        };
+        (0..queries).step_by(BLOCK).map(block).collect()
     }
 
-    /// The keys that any of `rows` queries from `position` on sees, and what each sees of them.
-    fn seen(&self, position: usize, rows: usize, keys: usize) -> (Range<usize>, Option<Vec<Range<usize>>>) {
-        if self.span == Span::Text {
-            return (0..keys, None);
-        }
-        let each = |row: usize| self.span.visible(position + row, keys);
-        let seen = each(0).start..each(rows - 1).end;
-        let within = |range: Range<usize>| range.start - seen.start..range.end - seen.start;
-        let visible = (0..rows).map(|row| within(each(row))).collect();
-        (seen, Some(visible))
-    }
-
-    /// Probabilities of a tile into the scratch.
-    fn probabilities(&self, tile: &Tile, widths: Widths, q: &[f32], k: &[f32], scratch: &mut Scratch) {
-        let p = &mut scratch.p;
-        p.resize(tile.rows * tile.keys, 0.0);
-        let q = Matrix::new(&q[tile.q..], tile.rows, widths.head, widths.q);
-        let k = Matrix::new(&k[tile.k..], tile.keys, widths.head, widths.k);
-        product(p, tile.keys, q, k.transposed(), false, 1.0);
+    /// Probabilities of a block into the scratch, whose keys are packed.
+    fn probabilities(&self, block: &Block, q: Matrix, scratch: &mut Scratch) {
+        let (p, columns) = (&mut scratch.p, block.keys.len());
+        p.resize(block.rows.len() * block.stride, 0.0);
+        let keys = scratch.keys.part(0..q.columns(), block.keys.clone());
+        packed_product(p, block.stride, q, keys, false);
         let scale = match self.cap {
             Some(cap) => {
                 p.iter_mut().for_each(|x| *x = (*x * self.scale / cap).tanh());
@@ -160,24 +196,92 @@ impl Attention {
             }
             None => self.scale,
         };
-        for (row, visible) in p.chunks_exact_mut(tile.keys).zip(tile.visible.iter().flatten()) {
+        for (row, visible) in p
+            .chunks_exact_mut(block.stride)
+            .zip(block.visible.iter().flatten())
+        {
             row[..visible.start].fill(f32::NEG_INFINITY);
-            row[visible.end..].fill(f32::NEG_INFINITY);
+            row[visible.end..columns].fill(f32::NEG_INFINITY);
         }
-        kernels::softmax_rows(p, tile.keys, scale);
+        kernels::softmax_rows(p, columns, block.stride, scale);
+    }
+
+    fn forward(&self, head: &Head, scratch: &mut Scratch) -> Vec<f32> {
+        let size = head.q.columns();
+        scratch.keys.pack(head.k.transposed());
+        scratch.values.pack(head.v);
+        let mut out = vec![0.0; head.q.rows() * size];
+        for block in self.blocks(head, &scratch.keys) {
+            self.probabilities(&block, head.q.part(block.rows.clone(), 0..size), scratch);
+            let values = scratch.values.part(block.keys.clone(), 0..size);
+            let out = &mut out[block.rows.start * size..];
+            packed_product(out, size, block.scores(&scratch.p), values, false);
+        }
+        out
+    }
+
+    /// The probabilities are computed again: keeping them would take more memory than all else.
+    fn backward(&self, head: &Head, dout: Matrix, scratch: &mut Scratch) -> HeadGradients {
+        let (size, queries, keys) = (head.q.columns(), head.q.rows(), head.k.rows());
+        scratch.keys.pack(head.k.transposed());
+        scratch.key_rows.pack(head.k);
+        scratch.value_columns.pack(head.v.transposed());
+        let mut gradients = HeadGradients {
+            q: vec![0.0; queries * size],
+            k: vec![0.0; keys * size],
+            v: vec![0.0; keys * size],
+        };
+        for block in self.blocks(head, &scratch.keys) {
+            let (q, dout) = (
+                head.q.part(block.rows.clone(), 0..size),
+                dout.part(block.rows.clone(), 0..size),
+            );
+            self.probabilities(&block, q, scratch);
+            scratch.queries.pack(q);
+            scratch.douts.pack(dout);
+            let seen = block.keys.start * size;
+            let p = block.scores(&scratch.p).transposed();
+            packed_product(&mut gradients.v[seen..], size, p, scratch.douts.whole(), true);
+            scratch.ds.resize(scratch.p.len(), 0.0);
+            let values = scratch.value_columns.part(0..size, block.keys.clone());
+            packed_product(&mut scratch.ds, block.stride, dout, values, false);
+            self.score_gradients(&block, scratch);
+            let ds = block.scores(&scratch.ds);
+            let key_rows = scratch.key_rows.part(block.keys.clone(), 0..size);
+            packed_product(
+                &mut gradients.q[block.rows.start * size..],
+                size,
+                ds,
+                key_rows,
+                false,
+            );
+            packed_product(
+                &mut gradients.k[seen..],
+                size,
+                ds.transposed(),
+                scratch.queries.whole(),
+                true,
+            );
+        }
+        gradients
     }
 
     /// From gradients of probabilities to those of the products of queries and keys, in place.
-    fn score_gradients(&self, tile: &Tile, scratch: &mut Scratch) {
-        kernels::softmax_backward_rows(&scratch.p, &mut scratch.ds, tile.keys, self.scale);
+    fn score_gradients(&self, block: &Block, scratch: &mut Scratch) {
+        let Scratch { p, ds, bent, .. } = scratch;
+        kernels::softmax_backward_rows(p, ds, block.keys.len(), block.stride, self.scale);
         if self.cap.is_some() {
-            let bent = scratch.bent.iter();
-            scratch
-                .ds
-                .iter_mut()
-                .zip(bent)
-                .for_each(|(ds, t)| *ds *= 1.0 - t * t);
+            ds.iter_mut().zip(bent).for_each(|(ds, t)| *ds *= 1.0 - *t * *t);
         }
+    }
+}
+
+/// Adds one head of one text, \[rows, size\], to rows of all heads.
+fn add_head(to: &mut [f32], head: &[f32], first_row: usize, [index, heads, size]: [usize; 3]) {
+    let rows = to[first_row * heads * size..].chunks_exact_mut(heads * size);
+    for (row, head) in rows.zip(head.chunks_exact(size)) {
+        let to = row[index * size..(index + 1) * size].iter_mut();
+        to.zip(head).for_each(|(to, from)| *to += from);
     }
 }
 
@@ -196,15 +300,15 @@ impl CustomOp3 for Attention {
         vl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (rows, width) = ql.shape().dims2()?;
-        let (q, k, v) = (floats(q, ql)?, floats(k, kl)?, floats(v, vl)?);
-        let widths = self.widths(width);
-        let (mut out, mut scratch) = (vec![0.0; rows * width], Scratch::default());
-        self.tiles(widths, |tile| {
-            self.probabilities(&tile, widths, q, k, &mut scratch);
-            let p = Matrix::new(&scratch.p, tile.rows, tile.keys, tile.keys);
-            let v = Matrix::new(&v[tile.k..], tile.keys, widths.head, widths.k);
-            product(&mut out[tile.q..], width, p, v, false, 1.0);
-        });
+        let size = width / self.heads;
+        let data = [floats(q, ql)?, floats(k, kl)?, floats(v, vl)?];
+        let parts: Vec<_> = self.heads().collect();
+        let work = |i: usize, scratch: &mut Scratch| self.forward(&self.head(data, parts[i], size), scratch);
+        let results = share::map(parts.len(), work);
+        let mut out = vec![0.0; rows * width];
+        for (result, [text, head, _]) in results.iter().zip(&parts) {
+            add_head(&mut out, result, self.queries[*text], [*head, self.heads, size]);
+        }
         Ok((CpuStorage::F32(out), (rows, width).into()))
     }
 
@@ -217,35 +321,26 @@ impl CustomOp3 for Attention {
         dout: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let ((m, width), (n, key_width)) = (q.dims2()?, k.dims2()?);
-        let widths = self.widths(width);
-        let size = widths.head;
+        let size = width / self.heads;
         let dout = dout.contiguous()?;
-        let (qs, ks, vs, douts) = (Floats::of(q)?, Floats::of(k)?, Floats::of(v)?, Floats::of(&dout)?);
+        let (q, k, v, dout) = (Floats::of(q)?, Floats::of(k)?, Floats::of(v)?, Floats::of(&dout)?);
+        let data: [&[f32]; 3] = [&q, &k, &v];
+        let dout: &[f32] = &dout;
+        let parts: Vec<_> = self.heads().collect();
+        let work = |i: usize, scratch: &mut Scratch| {
+            let [text, head, _] = parts[i];
+            let dout = Self::part(dout, &self.queries, text, [head, self.heads, size]);
+            self.backward(&self.head(data, parts[i], size), dout, scratch)
+        };
+        let results = share::map(parts.len(), work);
         let mut dq = vec![0.0; m * width];
         let (mut dk, mut dv) = (vec![0.0; n * key_width], vec![0.0; n * key_width]);
-        let mut scratch = Scratch::default();
-        self.tiles(widths, |tile| {
-            self.probabilities(&tile, widths, &qs, &ks, &mut scratch);
-            let dout = Matrix::new(&douts[tile.q..], tile.rows, size, width);
-            let p = Matrix::new(&scratch.p, tile.rows, tile.keys, tile.keys);
-            product(&mut dv[tile.k..], key_width, p.transposed(), dout, true, 1.0);
-            let values = Matrix::new(&vs[tile.k..], tile.keys, size, key_width);
-            scratch.ds.resize(tile.rows * tile.keys, 0.0);
-            product(&mut scratch.ds, tile.keys, dout, values.transposed(), false, 1.0);
-            self.score_gradients(&tile, &mut scratch);
-            let scores = Matrix::new(&scratch.ds, tile.rows, tile.keys, tile.keys);
-            let keys = Matrix::new(&ks[tile.k..], tile.keys, size, key_width);
-            product(&mut dq[tile.q..], width, scores, keys, false, 1.0);
-            let queries = Matrix::new(&qs[tile.q..], tile.rows, size, width);
-            product(
-                &mut dk[tile.k..],
-                key_width,
-                scores.transposed(),
-                queries,
-                true,
-                1.0,
-            );
-        });
+        for (result, [text, head, key_head]) in results.iter().zip(&parts) {
+            let shared = [*key_head, self.key_heads, size];
+            add_head(&mut dq, &result.q, self.queries[*text], [*head, self.heads, size]);
+            add_head(&mut dk, &result.k, self.keys[*text], shared);
+            add_head(&mut dv, &result.v, self.keys[*text], shared);
+        }
         Ok((
             Some(tensor(dq, (m, width))?),
             Some(tensor(dk, (n, key_width))?),

@@ -8,7 +8,7 @@ use super::{Floats, floats, tensor};
 /// `y ← keep · y + x · wᵀ` for x \[n, inner\], w \[outer, inner\].
 fn forward(y: &mut [f32], x: &[f32], w: &[f32], [n, inner, outer]: [usize; 3], keep: bool) {
     let w = Matrix::new(w, outer, inner, inner).transposed();
-    product(y, outer, Matrix::new(x, n, inner, inner), w, keep, 1.0);
+    product(y, outer, Matrix::new(x, n, inner, inner), w, keep);
 }
 
 /// Gradients of `x · wᵀ` by x and w.
@@ -21,8 +21,8 @@ fn backward(x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<[Tensor; 2]> {
         Matrix::new(&xs, n, inner, inner),
         Matrix::new(&ws, outer, inner, inner),
     );
-    product(&mut dx, inner, dym, wm, false, 1.0);
-    product(&mut dw, inner, dym.transposed(), xm, false, 1.0);
+    product(&mut dx, inner, dym, wm, false);
+    product(&mut dw, inner, dym.transposed(), xm, false);
     Ok([tensor(dx, (n, inner))?, tensor(dw, (outer, inner))?])
 }
 

@@ -20,14 +20,14 @@ impl CustomOp1 for Softmax {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let mut y = floats(x, layout)?.to_vec();
         let columns = layout.dims().last().copied().unwrap_or(1);
-        kernels::softmax_rows(&mut y, columns, 1.0);
+        kernels::softmax_rows(&mut y, columns, columns, 1.0);
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
     fn bwd(&self, _x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let mut dx = Floats::of(&dy.contiguous()?)?.to_vec();
         let columns = y.dims().last().copied().unwrap_or(1);
-        kernels::softmax_backward_rows(&Floats::of(y)?, &mut dx, columns, 1.0);
+        kernels::softmax_backward_rows(&Floats::of(y)?, &mut dx, columns, columns, 1.0);
         Ok(Some(tensor(dx, y.shape())?))
     }
 }

@@ -1,0 +1,15 @@
+//! The loops under the tensor operations.
+
+mod elementwise;
+mod matrix;
+mod packed;
+mod product;
+mod rows;
+pub(crate) mod share;
+mod tile;
+
+pub(crate) use elementwise::*;
+pub(crate) use matrix::Matrix;
+pub(crate) use packed::Packed;
+pub(crate) use product::{packed_product, product};
+pub(crate) use rows::*;
