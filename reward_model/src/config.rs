@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::backbone::Precision;
 use crate::loss::Ties;
 use crate::optimizer::{Rule, Schedule};
 
@@ -29,6 +30,9 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Passes over the training pairs, at least 1.
     pub epochs: u32,
+    /// Numbers that products are computed in; for encoders like BERT.
+    #[serde(default)]
+    pub precision: Precision,
     /// Pairs per optimizer step, at least 1.
     pub batch_pairs: usize,
     /// How gradients move weights.
@@ -84,6 +88,7 @@ impl TrainConfig {
             base_model: PathBuf::new(),
             seed: 0,
             epochs: 20,
+            precision: Precision::F32,
             batch_pairs: 32,
             optimizer: Rule::Adamw,
             schedule: Schedule::Linear,

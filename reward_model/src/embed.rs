@@ -17,7 +17,7 @@ use crate::head::Pooling;
 use crate::lanes::{Lanes, groups};
 
 /// Tokens that one lane embeds or scores at a time.
-pub(crate) const BATCH_TOKENS: usize = 2048;
+pub(crate) const BATCH_TOKENS: usize = 1024;
 const KEY: usize = 32;
 const CHECK: usize = 8;
 

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::backbone::{Backbone, Batch, Family, ModelConfig, Source, Weights};
+use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision, Source, Weights};
 use crate::classifier::Classifier;
 use crate::config::Method;
 use crate::data::{Encoder, Example, render};
@@ -68,13 +68,21 @@ impl Scorer {
     /// # Errors
     /// What is missing, broken or unsupported in it.
     pub fn load(folder: &Path) -> Result<Self, ModelError> {
+        Self::load_with(folder, Precision::F32)
+    }
+
+    /// [`Scorer::load`] with products in another precision.
+    ///
+    /// # Errors
+    /// As [`Scorer::load`].
+    pub fn load_with(folder: &Path, precision: Precision) -> Result<Self, ModelError> {
         let config = ModelConfig::load(folder)?;
         let family = Family::of(&config)?;
         let (model, limit) = match kind(folder) {
             Method::Full => {
                 let settings = read_json(&folder.join("tokenizer_config.json")).unwrap_or_default();
                 (
-                    Model::Classifier(classifier(folder, family, &config)?),
+                    Model::Classifier(classifier(folder, family, &config, precision)?),
                     settings["model_max_length"].as_f64(),
                 )
             }
@@ -82,7 +90,7 @@ impl Scorer {
                 let (pooling, layers) = modules(folder)?;
                 let settings = read_json(&folder.join("sentence_bert_config.json")).unwrap_or_default();
                 let model = Model::Head {
-                    backbone: family.frozen_backbone(&config, folder)?,
+                    backbone: family.backbone_of(&config, folder, precision)?,
                     pooling,
                     layers,
                 };
@@ -228,7 +236,12 @@ impl Scorer {
 }
 
 /// A whole reward model, to compute with it.
-fn classifier(folder: &Path, family: Family, config: &ModelConfig) -> Result<Classifier, ModelError> {
+fn classifier(
+    folder: &Path,
+    family: Family,
+    config: &ModelConfig,
+    precision: Precision,
+) -> Result<Classifier, ModelError> {
     let mut source = Source::of_model(folder, 0)?;
     if !source.has(&format!("{}.weight", family.output_name())) {
         let message = format!("the model has no {}: it gives no reward", family.output_name());
@@ -236,7 +249,7 @@ fn classifier(folder: &Path, family: Family, config: &ModelConfig) -> Result<Cla
     }
     let mut weights = Weights::default();
     Classifier::load(family, config, &mut source, &mut weights)?;
-    Classifier::frozen(family, config, &weights)
+    Classifier::frozen(family, config, &weights, precision)
 }
 
 fn head_reward(layers: &[DenseLayer], vector: Vec<f32>) -> f32 {

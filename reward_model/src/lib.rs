@@ -26,6 +26,7 @@ mod random;
 mod save;
 mod train;
 
+pub use backbone::Precision;
 pub use config::{ConfigError, Method, TrainConfig};
 pub use data::{Cut, Encoded, Encoder, Example, Message, Pair, render};
 pub use error::{ModelError, TrainError};

@@ -10,7 +10,7 @@ use super::layers::{Builder, LayerNorm};
 use super::post_norm::{Names, PostNorm, Sizes};
 use crate::error::ModelError;
 
-const NAMES: Names = Names {
+pub(super) const NAMES: Names = Names {
     layers: "encoder.layer",
     attention: [
         "attention.self.query",
@@ -31,6 +31,18 @@ pub(super) fn skipped_positions(config: &ModelConfig) -> Result<usize, ModelErro
     }
 }
 
+/// Sizes of the layers.
+pub(super) fn sizes(config: &ModelConfig) -> Result<Sizes, ModelError> {
+    Ok(Sizes {
+        hidden: config.count("hidden_size")?,
+        inner: config.count("intermediate_size")?,
+        heads: config.count("num_attention_heads")?,
+        layers: config.count("num_hidden_layers")?,
+        epsilon: config.number_or("layer_norm_eps", 1e-12)?,
+        activation: config.activation("hidden_act", "gelu")?,
+    })
+}
+
 /// Embeddings and layers.
 pub(super) struct Bert {
     words: Tensor,
@@ -45,14 +57,7 @@ impl Bert {
     pub fn load(config: &ModelConfig, b: &mut Builder) -> Result<Self, ModelError> {
         config.expect("position_embedding_type", "absolute")?;
         config.head_size("hidden_size", "num_attention_heads")?;
-        let sizes = Sizes {
-            hidden: config.count("hidden_size")?,
-            inner: config.count("intermediate_size")?,
-            heads: config.count("num_attention_heads")?,
-            layers: config.count("num_hidden_layers")?,
-            epsilon: config.number_or("layer_norm_eps", 1e-12)?,
-            activation: config.activation("hidden_act", "gelu")?,
-        };
+        let sizes = sizes(config)?;
         let mut embedding = |name: &str, count: usize| {
             b.tensor(
                 &format!("embeddings.{name}_embeddings.weight"),

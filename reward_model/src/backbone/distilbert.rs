@@ -9,7 +9,7 @@ use super::layers::{Builder, LayerNorm};
 use super::post_norm::{Names, PostNorm, Sizes};
 use crate::error::ModelError;
 
-const NAMES: Names = Names {
+pub(super) const NAMES: Names = Names {
     layers: "transformer.layer",
     attention: [
         "attention.q_lin",
@@ -22,6 +22,18 @@ const NAMES: Names = Names {
     dense_norm: "output_layer_norm",
 };
 
+/// Sizes of the layers.
+pub(super) fn sizes(config: &ModelConfig) -> Result<Sizes, ModelError> {
+    Ok(Sizes {
+        hidden: config.count("dim")?,
+        inner: config.count("hidden_dim")?,
+        heads: config.count("n_heads")?,
+        layers: config.count("n_layers")?,
+        epsilon: 1e-12,
+        activation: config.activation("activation", "gelu")?,
+    })
+}
+
 /// Embeddings and layers.
 pub(super) struct DistilBert {
     words: Tensor,
@@ -33,14 +45,7 @@ pub(super) struct DistilBert {
 impl DistilBert {
     pub fn load(config: &ModelConfig, b: &mut Builder) -> Result<Self, ModelError> {
         config.head_size("dim", "n_heads")?;
-        let sizes = Sizes {
-            hidden: config.count("dim")?,
-            inner: config.count("hidden_dim")?,
-            heads: config.count("n_heads")?,
-            layers: config.count("n_layers")?,
-            epsilon: 1e-12,
-            activation: config.activation("activation", "gelu")?,
-        };
+        let sizes = sizes(config)?;
         let mut embedding = |name: &str, count: usize| {
             b.tensor(
                 &format!("embeddings.{name}_embeddings.weight"),

@@ -8,12 +8,14 @@ use super::config::ModelConfig;
 use super::deberta::Deberta;
 use super::decoder::{Decoder, Options};
 use super::distilbert::DistilBert;
+use super::fused::{Fused, FusedBackbone, Layout};
+use super::kernels::units::Precision;
 use super::layers::Builder;
 use super::modernbert::ModernBert;
 use super::ops::Activation;
 use super::score_head::{HeadPooling, ScoreHead};
 use super::weights::{Source, Weights};
-use super::{gemma, llama};
+use super::{bert, distilbert, gemma, llama};
 use crate::error::ModelError;
 
 /// One family: how transformers names its classes and tensors, and how it is loaded.
@@ -156,15 +158,51 @@ impl Family {
         })
     }
 
-    /// Loads the backbone of a model folder, to compute with it without a graph.
+    /// The hand-written encoder over weights that were loaded, for the families that have one.
+    pub fn fused(
+        &self,
+        config: &ModelConfig,
+        weights: &Weights,
+        precision: Precision,
+    ) -> Result<Option<Fused>, ModelError> {
+        let (names, sizes) = match self.kind {
+            Kind::Bert | Kind::Roberta => (bert::NAMES, bert::sizes(config)?),
+            Kind::DistilBert => (distilbert::NAMES, distilbert::sizes(config)?),
+            _ => return Ok(None),
+        };
+        let layout = Layout {
+            names,
+            prefix: self.prefix,
+            sizes,
+            skipped: skipped(self.kind, config)?,
+        };
+        Ok(Fused::of(layout, weights, precision))
+    }
+
+    /// The backbone over weights that were loaded, sharing their memory, to compute with it without a graph. Families that are
+    /// computed with candle's operations are so in f32.
     pub fn frozen_backbone(
         &self,
         config: &ModelConfig,
+        weights: &Weights,
+        precision: Precision,
+    ) -> Result<Box<dyn Backbone>, ModelError> {
+        Ok(match self.fused(config, weights, precision)? {
+            Some(fused) => Box::new(FusedBackbone::new(fused, weights.clone())?),
+            None => self.backbone(config, &mut self.frozen(weights))?,
+        })
+    }
+
+    /// The backbone of a model folder, to compute with it without a graph.
+    pub fn backbone_of(
+        &self,
+        config: &ModelConfig,
         folder: &Path,
+        precision: Precision,
     ) -> Result<Box<dyn Backbone>, ModelError> {
         let (mut source, mut weights) = (Source::of_model(folder, 0)?, Weights::default());
         self.backbone(config, &mut self.builder(&mut source, &mut weights))?;
-        self.backbone(config, &mut self.frozen(&weights))
+        self.frozen_backbone(config, &weights, precision)
     }
 
     /// Loads the head on top, or makes one that starts at random.

@@ -9,7 +9,7 @@ use crate::error::ModelError;
 
 /// Sizes that the layers of a model share.
 #[derive(Clone, Copy)]
-pub(super) struct Sizes {
+pub(crate) struct Sizes {
     pub hidden: usize,
     pub inner: usize,
     pub heads: usize,
@@ -19,7 +19,8 @@ pub(super) struct Sizes {
 }
 
 /// Names of a layer's parts, within it.
-pub(super) struct Names {
+#[derive(Clone, Copy)]
+pub(crate) struct Names {
     /// Where layer i is, without its number.
     pub layers: &'static str,
     /// Query, key, value and output.
@@ -39,7 +40,7 @@ struct Layer {
 }
 
 /// The layers of an encoder.
-pub(super) struct PostNorm {
+pub(crate) struct PostNorm {
     layers: Vec<Layer>,
     sizes: Sizes,
 }

@@ -117,7 +117,7 @@ pub(crate) fn weight_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, Mod
 }
 
 /// Trainable variables in a fixed order, named as in the model's file.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Weights {
     pub names: Vec<String>,
     pub vars: Vec<Var>,

@@ -34,7 +34,7 @@ impl Head {
         let base = &request.config.base_model;
         let config = ModelConfig::load(base)?;
         let family = Family::of(&config)?;
-        let backbone = family.frozen_backbone(&config, base)?;
+        let backbone = family.backbone_of(&config, base, request.config.precision)?;
         let pooling = Pooling::mean(family.hidden(&config)?);
         let embedder = Embedder {
             backbone: backbone.as_ref(),
@@ -105,7 +105,7 @@ impl Learner for Head {
     }
 
     fn gradients(
-        &self,
+        &mut self,
         pairs: &[usize],
         losses: &PairLosses,
         gradients: &mut [Vec<f32>],

@@ -1,6 +1,9 @@
 //! Training: what is asked for, what is learnt (a [`Learner`]'s business), and from where a run starts or goes on.
 
 mod check;
+mod engine;
+#[cfg(test)]
+mod engine_tests;
 mod events;
 mod full;
 mod head;
@@ -78,7 +81,7 @@ trait Learner {
     fn lengths(&self) -> Vec<usize>;
     /// Adds the gradients of `slope`-weighted rewards of the pairs at these places.
     fn gradients(
-        &self,
+        &mut self,
         pairs: &[usize],
         loss: &PairLosses,
         gradients: &mut [Vec<f32>],
@@ -173,7 +176,7 @@ pub fn train(
         fingerprint,
         ..State::default()
     });
-    let learner: Box<dyn Learner> = match config.method {
+    let mut learner: Box<dyn Learner> = match config.method {
         Method::Head => match head::Head::new(&setting, stop, on_event)? {
             Some(head) => Box::new(head),
             None => return Ok(TrainOutcome::Stopped { step: state.step }),
@@ -182,7 +185,7 @@ pub fn train(
     };
     let start = run::Start {
         setting,
-        learner: learner.as_ref(),
+        learner: learner.as_mut(),
         checkpoints,
         state,
         started,

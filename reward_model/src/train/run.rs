@@ -16,7 +16,7 @@ use crate::save::{About, Parts};
 /// What a run starts from.
 pub(super) struct Start<'a> {
     pub setting: Setting<'a>,
-    pub learner: &'a dyn Learner,
+    pub learner: &'a mut dyn Learner,
     pub checkpoints: Checkpoints,
     /// Of the last checkpoint, or a new one.
     pub state: State,
@@ -26,7 +26,7 @@ pub(super) struct Start<'a> {
 
 pub(super) struct Run<'a> {
     setting: Setting<'a>,
-    learner: &'a dyn Learner,
+    learner: &'a mut dyn Learner,
     checkpoints: Checkpoints,
     state: State,
     data_hash: String,

@@ -46,15 +46,14 @@ pub(crate) fn gelu(x: &[f32], out: &mut Vec<f32>) {
     );
 }
 
-/// Gradient of [`gelu`]: `dy · (Φ(x) + x · φ(x))`.
-pub(crate) fn gelu_backward(x: &[f32], dy: &[f32], out: &mut Vec<f32>) {
-    out.resize(x.len(), 0.0);
+/// Gradient of [`gelu`], in place of `dy`: `dy · (Φ(x) + x · φ(x))`.
+pub(crate) fn gelu_slope(x: &[f32], dy: &mut [f32]) {
     Arch::new().dispatch(
         #[inline(always)]
         || {
-            for ((d, &x), &dy) in out.iter_mut().zip(x).zip(dy) {
+            for (d, &x) in dy.iter_mut().zip(x) {
                 let (area, bell) = normal(x);
-                *d = dy * (area + x * bell * 0.398_942_3);
+                *d *= area + x * bell * 0.398_942_3;
             }
         },
     );
@@ -83,16 +82,15 @@ pub(crate) fn gelu_tanh(x: &[f32], out: &mut Vec<f32>) {
     );
 }
 
-/// Gradient of [`gelu_tanh`].
-pub(crate) fn gelu_tanh_backward(x: &[f32], dy: &[f32], out: &mut Vec<f32>) {
-    out.resize(x.len(), 0.0);
+/// Gradient of [`gelu_tanh`], in place of `dy`.
+pub(crate) fn gelu_tanh_slope(x: &[f32], dy: &mut [f32]) {
     Arch::new().dispatch(
         #[inline(always)]
         || {
-            for ((d, &x), &dy) in out.iter_mut().zip(x).zip(dy) {
+            for (d, &x) in dy.iter_mut().zip(x) {
                 let area = logistic(2.0 * SQRT_2_OVER_PI * (x + CUBIC * x * x * x));
                 let slope = 2.0 * SQRT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
-                *d = dy * (area + x * area * (1.0 - area) * slope);
+                *d *= area + x * area * (1.0 - area) * slope;
             }
         },
     );
@@ -107,15 +105,14 @@ pub(crate) fn silu(x: &[f32], out: &mut Vec<f32>) {
     );
 }
 
-/// Gradient of [`silu`].
-pub(crate) fn silu_backward(x: &[f32], dy: &[f32], out: &mut Vec<f32>) {
-    out.resize(x.len(), 0.0);
+/// Gradient of [`silu`], in place of `dy`.
+pub(crate) fn silu_slope(x: &[f32], dy: &mut [f32]) {
     Arch::new().dispatch(
         #[inline(always)]
         || {
-            for ((d, &x), &dy) in out.iter_mut().zip(x).zip(dy) {
+            for (d, &x) in dy.iter_mut().zip(x) {
                 let area = logistic(x);
-                *d = dy * area * (1.0 + x * (1.0 - area));
+                *d *= area * (1.0 + x * (1.0 - area));
             }
         },
     );

@@ -7,6 +7,8 @@ mod product;
 mod rows;
 pub(crate) mod share;
 mod tile;
+mod unit_tile;
+pub(crate) mod units;
 
 pub(crate) use elementwise::*;
 pub(crate) use matrix::Matrix;

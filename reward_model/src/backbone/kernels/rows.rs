@@ -69,6 +69,56 @@ pub(crate) fn softmax_backward_rows(p: &[f32], dp: &mut [f32], columns: usize, s
     );
 }
 
+/// Turns each row of scores into `exp((score − highest) · scale)`; `sums` gets each row's sum, `logs` (a row's entry `apart` from
+/// the last one's) the logarithm of the sum of `exp(score · scale)`. Rows have `columns` elements and are `stride` apart.
+pub(crate) fn exponentials(
+    x: &mut [f32],
+    [columns, stride]: [usize; 2],
+    scale: f32,
+    sums: &mut [f32],
+    logs: &mut [f32],
+    apart: usize,
+) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (i, row) in x.chunks_mut(stride).enumerate() {
+                let row = &mut row[..columns];
+                let highest = highest(row);
+                sums[i] = powers(row, highest, scale);
+                logs[i * apart] = highest * scale + sums[i].ln();
+            }
+        },
+    );
+}
+
+/// From scores and gradients of probabilities to probabilities, `exp(score · scale − log)`, and gradients of scores,
+/// `scale · p · (dp − dot)`, both in place; `dots` has each row's Σ p · dp.
+#[expect(clippy::too_many_arguments, reason = "the operands of one loop")]
+pub(crate) fn score_gradients(
+    scores: &mut [f32],
+    slopes: &mut [f32],
+    [columns, stride]: [usize; 2],
+    scale: f32,
+    dots: &[f32],
+    logs: &[f32],
+    apart: usize,
+) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let rows = scores.chunks_mut(stride).zip(slopes.chunks_mut(stride));
+            for (i, (p, d)) in rows.enumerate() {
+                let (log, dot) = (logs[i * apart], dots[i]);
+                for (p, d) in p[..columns].iter_mut().zip(&mut d[..columns]) {
+                    *p = exp(*p * scale - log);
+                    *d = scale * *p * (*d - dot);
+                }
+            }
+        },
+    );
+}
+
 #[inline(always)]
 fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
     let n = row.len() as f32;

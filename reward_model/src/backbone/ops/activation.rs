@@ -1,6 +1,6 @@
 //! Functions of single elements.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::super::kernels;
 use super::{Floats, floats, tensor};
@@ -43,6 +43,31 @@ impl Activation {
     }
 }
 
+impl Activation {
+    /// Whether [`Activation::forward`] computes it.
+    pub fn is_smooth(self) -> bool {
+        matches!(self, Self::Gelu | Self::GeluTanh | Self::Silu)
+    }
+
+    /// Of every element of a slice.
+    pub fn forward(self, x: &[f32], y: &mut Vec<f32>) {
+        match self {
+            Self::GeluTanh => kernels::gelu_tanh(x, y),
+            Self::Silu => kernels::silu(x, y),
+            _ => kernels::gelu(x, y),
+        }
+    }
+
+    /// From gradients of the result to those of `x`, in place.
+    pub fn backward(self, x: &[f32], dy: &mut [f32]) {
+        match self {
+            Self::GeluTanh => kernels::gelu_tanh_slope(x, dy),
+            Self::Silu => kernels::silu_slope(x, dy),
+            _ => kernels::gelu_slope(x, dy),
+        }
+    }
+}
+
 impl CustomOp1 for Activation {
     fn name(&self) -> &'static str {
         "activation"
@@ -50,26 +75,14 @@ impl CustomOp1 for Activation {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let mut y = Vec::new();
-        let x = floats(x, layout)?;
-        match self {
-            Self::Gelu => kernels::gelu(x, &mut y),
-            Self::GeluTanh => kernels::gelu_tanh(x, &mut y),
-            Self::Silu => kernels::silu(x, &mut y),
-            Self::Relu | Self::Tanh => bail!("candle has it"),
-        }
+        self.forward(floats(x, layout)?, &mut y);
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let dy = dy.contiguous()?;
-        let mut dx = Vec::new();
-        let (xs, dys) = (Floats::of(x)?, Floats::of(&dy)?);
-        match self {
-            Self::Gelu => kernels::gelu_backward(&xs, &dys, &mut dx),
-            Self::GeluTanh => kernels::gelu_tanh_backward(&xs, &dys, &mut dx),
-            Self::Silu => kernels::silu_backward(&xs, &dys, &mut dx),
-            Self::Relu | Self::Tanh => bail!("candle has it"),
-        }
+        let mut dx = Floats::of(&dy)?.to_vec();
+        self.backward(&Floats::of(x)?, &mut dx);
         Ok(Some(tensor(dx, x.shape())?))
     }
 }

@@ -1,0 +1,105 @@
+//! BERT's encoder and those like it with forward and backward written by hand: no graph, no tensor per operation. One thread
+//! takes a few texts from their words to the last hidden states and back, in buffers that it keeps; products are in f32 or
+//! bf16 over weights that are packed once a step. What it computes is what [`super::post_norm`] computes with candle, which is
+//! its reference in tests.
+
+mod attention;
+mod backbone;
+mod backward;
+mod embeddings;
+mod forward;
+mod packed;
+mod places;
+
+use super::batch::{Batch, Reads};
+use super::kernels::units::{Panels, Precision, Rows, Turned};
+use super::post_norm::{Names, Sizes};
+use super::weights::Weights;
+use attention::HeadScratch;
+pub(crate) use backbone::FusedBackbone;
+pub(crate) use packed::Packed;
+use places::Places;
+
+/// An encoder whose weights are in a [`Weights`] beside it.
+pub(crate) struct Fused {
+    places: Places,
+    sizes: Sizes,
+    precision: Precision,
+}
+
+/// What an encoder of this kind looks like in a model's file.
+pub(crate) struct Layout {
+    pub names: Names,
+    /// What stands before its names.
+    pub prefix: &'static str,
+    pub sizes: Sizes,
+    /// Positions that are left out at the beginning.
+    pub skipped: usize,
+}
+
+/// What the backward pass needs of one layer; the numbers of rows are the batch's, in the last layer those that are read.
+#[derive(Default)]
+struct LayerTape {
+    /// Input, \[tokens, hidden\].
+    x: Vec<f32>,
+    /// Queries, keys and values side by side, \[tokens, 3 · hidden\].
+    qkv: Vec<f32>,
+    /// Logarithm of each query's sum of exponentials, \[rows, heads\].
+    log_sums: Vec<f32>,
+    /// What attention gives, \[rows, hidden\].
+    context: Vec<f32>,
+    /// Before the first norm, and behind it.
+    sum: Vec<f32>,
+    y: Vec<f32>,
+    /// Before the activation, \[rows, inner\].
+    wide: Vec<f32>,
+    /// Before the second norm.
+    wide_sum: Vec<f32>,
+}
+
+/// What a thread keeps from batch to batch.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    layers: Vec<LayerTape>,
+    /// Embeddings before their norm.
+    embedded: Vec<f32>,
+    left: Rows,
+    panels: Panels,
+    turned: Turned,
+    active: Vec<f32>,
+    wide: Vec<f32>,
+    rows: Vec<f32>,
+    head: HeadScratch,
+}
+
+/// Gradients by the weights, as a thread adds them up: by place, the words' apart.
+pub(crate) struct Gradients {
+    /// By the weights' places; that of the words is empty.
+    pub weights: Vec<Vec<f32>>,
+    /// By the looked-up words of each text in turn: id and row.
+    pub words: Vec<(u32, Vec<f32>)>,
+}
+
+impl Fused {
+    /// The encoder that `layout` describes, whose weights have been loaded; nothing where some are missing or the activation
+    /// is one that is not computed here.
+    pub fn of(layout: Layout, weights: &Weights, precision: Precision) -> Option<Self> {
+        let Layout {
+            names,
+            prefix,
+            sizes,
+            skipped,
+        } = layout;
+        let places = Places::find(&names, prefix, sizes.layers, skipped, weights)?;
+        sizes.activation.is_smooth().then_some(Self {
+            places,
+            sizes,
+            precision,
+        })
+    }
+
+    /// The rows of the last layer that are read, or nothing for all.
+    fn read(batch: &Batch, reads: Reads, last: bool) -> Option<Vec<usize>> {
+        if last { batch.read(reads) } else { None }
+    }
+}

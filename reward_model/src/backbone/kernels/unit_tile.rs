@@ -1,0 +1,240 @@
+//! The innermost loop of [`super::units`]: a few rows by 32 columns, held in registers, for each kind of processor.
+
+use super::units::Precision;
+
+/// Rows of a tile where there are 32 vector registers.
+pub(super) const TALL: usize = 12;
+/// Columns of a tile, and of a panel.
+pub(super) const WIDE: usize = 32;
+
+/// How a tile is computed on this processor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    F32,
+    Bf16,
+    #[cfg(target_arch = "x86_64")]
+    Avx2F32,
+    #[cfg(target_arch = "x86_64")]
+    Avx2Bf16,
+    #[cfg(target_arch = "x86_64")]
+    Avx512F32,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
+}
+
+impl Step {
+    /// The fastest that this processor has.
+    pub fn of(precision: Precision) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") {
+                if precision == Precision::F32 {
+                    return Self::Avx512F32;
+                }
+                if is_x86_feature_detected!("avx512bf16") {
+                    return Self::Avx512Bf16;
+                }
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return match precision {
+                    Precision::F32 => Self::Avx2F32,
+                    Precision::Bf16 => Self::Avx2Bf16,
+                };
+            }
+        }
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+/// Some rows by one panel: `[rows, depth, columns]`, the left's strides from tile to tile, row to row and unit to unit.
+///
+/// # Safety
+/// The left's units can be read and the result's `rows × columns` written; a panel has 32 units for each of `depth`.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the loop's operands; a struct of them is built once a tile"
+)]
+pub(super) unsafe fn step_tile(
+    step: Step,
+    left: *const u32,
+    [tile_stride, row_stride, unit_stride]: [usize; 3],
+    [rows, depth, columns]: [usize; 3],
+    panel: &[u32],
+    out: *mut f32,
+    out_stride: usize,
+    keep: bool,
+) {
+    let mut row = 0;
+    while row < rows {
+        let at = Tile {
+            // SAFETY: a row of the left side and of the result.
+            left: unsafe { left.add(row / TALL * tile_stride + row % TALL * row_stride) },
+            row_stride,
+            unit_stride,
+            panel: panel.as_ptr(),
+            depth,
+            // SAFETY: as above.
+            out: unsafe { out.add(row * out_stride) },
+            out_stride,
+            columns,
+            keep,
+        };
+        // SAFETY: no more rows than there are, on a processor that was asked for what is used.
+        row += unsafe { at.compute(step, (rows - row).min(TALL - row % TALL)) };
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Tile {
+    left: *const u32,
+    row_stride: usize,
+    unit_stride: usize,
+    panel: *const u32,
+    depth: usize,
+    out: *mut f32,
+    out_stride: usize,
+    columns: usize,
+    keep: bool,
+}
+
+impl Tile {
+    /// Computes as many of the rows as fit, and says how many.
+    ///
+    /// # Safety
+    /// As [`step_tile`].
+    #[inline(always)]
+    unsafe fn compute(self, step: Step, rows: usize) -> usize {
+        macro_rules! by_height {
+            ($f:ident, $kind:literal, $($height:literal),+) => {{
+                $(if rows >= $height {
+                    // SAFETY: the caller's.
+                    unsafe { $f::<$height, $kind>(self) };
+                    return $height;
+                })+
+            }};
+        }
+        match step {
+            Step::F32 => by_height!(portable, false, 3, 1),
+            Step::Bf16 => by_height!(portable, true, 3, 1),
+            #[cfg(target_arch = "x86_64")]
+            Step::Avx2F32 => by_height!(avx2, false, 3, 1),
+            #[cfg(target_arch = "x86_64")]
+            Step::Avx2Bf16 => by_height!(avx2, true, 3, 1),
+            #[cfg(target_arch = "x86_64")]
+            Step::Avx512F32 => by_height!(avx512, false, 12, 8, 4, 2, 1),
+            #[cfg(target_arch = "x86_64")]
+            Step::Avx512Bf16 => by_height!(avx512_bf16, true, 12, 8, 4, 2, 1),
+        }
+        rows
+    }
+}
+
+/// # Safety
+/// As [`step_tile`].
+unsafe fn portable<const HEIGHT: usize, const PAIRS: bool>(tile: Tile) {
+    // SAFETY: the caller's.
+    unsafe { plain::<HEIGHT, PAIRS, false>(tile) }
+}
+
+/// # Safety
+/// As [`step_tile`], on a processor with AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2<const HEIGHT: usize, const PAIRS: bool>(tile: Tile) {
+    // SAFETY: the caller's.
+    unsafe { plain::<HEIGHT, PAIRS, true>(tile) }
+}
+
+/// Arrays of lanes, which the compiler turns into vectors.
+#[inline(always)]
+unsafe fn plain<const HEIGHT: usize, const PAIRS: bool, const FUSED: bool>(tile: Tile) {
+    #[inline(always)]
+    fn add<const FUSED: bool>(x: f32, y: f32, sum: f32) -> f32 {
+        if FUSED { x.mul_add(y, sum) } else { x * y + sum }
+    }
+    let low = |unit: u32| f32::from_bits(unit << 16);
+    let high = |unit: u32| f32::from_bits(unit & 0xffff_0000);
+    let mut sums = [[0.0f32; WIDE]; HEIGHT];
+    for u in 0..tile.depth {
+        // SAFETY: the caller's.
+        let right = unsafe { &*tile.panel.add(u * WIDE).cast::<[u32; WIDE]>() };
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller's.
+            let x = unsafe { *tile.left.add(i * tile.row_stride + u * tile.unit_stride) };
+            for (sum, &y) in sums.iter_mut().zip(right) {
+                *sum = if PAIRS {
+                    add::<FUSED>(high(x), high(y), add::<FUSED>(low(x), low(y), *sum))
+                } else {
+                    add::<FUSED>(f32::from_bits(x), f32::from_bits(y), *sum)
+                };
+            }
+        }
+    }
+    for (i, sums) in sums.iter().enumerate() {
+        // SAFETY: row i of the result is the caller's.
+        let out = unsafe { std::slice::from_raw_parts_mut(tile.out.add(i * tile.out_stride), tile.columns) };
+        for (to, sum) in out.iter_mut().zip(sums) {
+            *to = if tile.keep { *to + sum } else { *sum };
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m512, __m512bh, _mm512_add_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
+};
+
+macro_rules! avx512_tile {
+    ($name:ident, $features:literal, $multiply_add:expr) => {
+        /// # Safety
+        /// As [`step_tile`], on a processor with these features.
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = $features)]
+        unsafe fn $name<const HEIGHT: usize, const PAIRS: bool>(tile: Tile) {
+            let mut sums = [[_mm512_setzero_ps(); 2]; HEIGHT];
+            let (mut left, mut panel) = (tile.left.cast::<f32>(), tile.panel.cast::<f32>());
+            for _ in 0..tile.depth {
+                // SAFETY: the caller's; both move on by as many steps as `depth` allows.
+                unsafe {
+                    let right = [_mm512_loadu_ps(panel), _mm512_loadu_ps(panel.add(16))];
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        let x = _mm512_set1_ps(*left.add(i * tile.row_stride));
+                        sums[0] = $multiply_add(x, right[0], sums[0]);
+                        sums[1] = $multiply_add(x, right[1], sums[1]);
+                    }
+                    left = left.add(tile.unit_stride);
+                    panel = panel.add(WIDE);
+                }
+            }
+            let masks = [0, 16].map(|from: usize| {
+                let there = tile.columns.saturating_sub(from).min(16);
+                ((1u32 << there) - 1) as u16
+            });
+            for (i, sums) in sums.iter().enumerate() {
+                for j in 0..2 {
+                    // SAFETY: the mask leaves out what is beyond the result's columns.
+                    unsafe {
+                        let to = tile.out.add(i * tile.out_stride).wrapping_add(16 * j);
+                        let sum = if tile.keep {
+                            _mm512_add_ps(sums[j], _mm512_maskz_loadu_ps(masks[j], to))
+                        } else {
+                            sums[j]
+                        };
+                        _mm512_mask_storeu_ps(to, masks[j], sum);
+                    }
+                }
+            }
+        }
+    };
+}
+
+avx512_tile!(avx512, "avx512f", |x, y, sum| _mm512_fmadd_ps(x, y, sum));
+avx512_tile!(avx512_bf16, "avx512f,avx512bf16", |x, y, sum| _mm512_dpbf16_ps(
+    sum,
+    std::mem::transmute::<__m512, __m512bh>(x),
+    std::mem::transmute::<__m512, __m512bh>(y)
+));

@@ -1,0 +1,216 @@
+//! Forward and backward over a few texts at a time, side by side on the lanes, and the sum of what comes out.
+//!
+//! A step's pairs are dealt into a fixed number of slots, each of which adds up its gradients one pair after the other; the
+//! slots are then summed in their order. So the numbers do not depend on the number of threads.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use candle_core::{Device, Tensor, Var};
+use rayon::prelude::*;
+
+use crate::backbone::{
+    Batch, Family, Floats, Fused, Gradients, ModelConfig, Packed, Precision, Scratch, Source, WORDS, Weights,
+    add_scaled, trainable,
+};
+use crate::classifier::Classifier;
+use crate::error::ModelError;
+
+/// How many sums a step is dealt into; each takes as much memory as the weights without the word embeddings.
+pub(super) const SLOTS: usize = 4;
+/// Elements that are summed at a time.
+const CHUNK: usize = 1 << 14;
+
+/// A model with what it computes gradients with.
+pub(super) struct Engine {
+    pub family: Family,
+    pub config: ModelConfig,
+    pub weights: Weights,
+    pub precision: Precision,
+    classifier: Classifier,
+    /// For families that have one: the encoder written by hand. Others go through candle's graph.
+    fused: Option<Fused>,
+    packed: Packed,
+    slots: Vec<Mutex<Slot>>,
+}
+
+/// One sum of gradients, and what its thread computes with.
+struct Slot {
+    gradients: Gradients,
+    scratch: Scratch,
+}
+
+impl Engine {
+    pub fn load(
+        family: Family,
+        config: ModelConfig,
+        source: &mut Source,
+        precision: Precision,
+    ) -> Result<Self, ModelError> {
+        let mut weights = Weights::default();
+        let classifier = Classifier::load(family, &config, source, &mut weights)?;
+        let fused = family.fused(&config, &weights, precision)?;
+        let size = |(i, size)| vec![0.0; if i == WORDS { 0 } else { size }];
+        let slot = || Slot {
+            gradients: Gradients {
+                weights: weights.sizes().into_iter().enumerate().map(size).collect(),
+                words: Vec::new(),
+            },
+            scratch: Scratch::default(),
+        };
+        let slots = (0..SLOTS).map(|_| Mutex::new(slot())).collect();
+        Ok(Self {
+            family,
+            config,
+            weights,
+            precision,
+            classifier,
+            fused,
+            packed: Packed::default(),
+            slots,
+        })
+    }
+
+    /// The weights as they are now, to compute with without a graph.
+    pub fn frozen(&self) -> Result<Classifier, ModelError> {
+        Classifier::frozen(self.family, &self.config, &self.weights, self.precision)
+    }
+
+    /// Takes note that the weights have moved.
+    pub fn refresh(&mut self) -> Result<(), ModelError> {
+        if let Some(fused) = &self.fused {
+            fused.pack(&self.weights, true, &mut self.packed)?;
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub fn is_by_hand(&self) -> bool {
+        self.fused.is_some()
+    }
+
+    #[cfg(test)]
+    pub fn by_graph_alone(self) -> Self {
+        Self { fused: None, ..self }
+    }
+
+    fn slot(&self, slot: usize) -> MutexGuard<'_, Slot> {
+        self.slots[slot].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a batch's gradients to a slot's sum. `slopes` turns rewards into the loss's slopes by them.
+    pub fn add(
+        &self,
+        slot: usize,
+        batch: &Batch,
+        slopes: impl FnOnce(&[f32]) -> Vec<f32>,
+    ) -> Result<(), ModelError> {
+        let slot = &mut *self.slot(slot);
+        match &self.fused {
+            Some(fused) => self.by_hand(fused, slot, batch, slopes),
+            None => self.by_graph(slot, batch, slopes),
+        }
+    }
+
+    fn by_hand(
+        &self,
+        fused: &Fused,
+        slot: &mut Slot,
+        batch: &Batch,
+        slopes: impl FnOnce(&[f32]) -> Vec<f32>,
+    ) -> Result<(), ModelError> {
+        let (head, reads) = (&self.classifier.head, self.classifier.head.pooling.reads());
+        let states = fused.forward(
+            &self.weights,
+            &self.packed,
+            (batch, reads),
+            true,
+            &mut slot.scratch,
+        )?;
+        let hidden = self.family.hidden(&self.config)?;
+        let shape = (states.len() / hidden, hidden);
+        let states = Var::from_tensor(&Tensor::from_vec(states, shape, &Device::Cpu)?)?;
+        let rewards = head.forward(states.as_tensor(), batch)?;
+        let mut store = self.back(&rewards, slopes, slot)?;
+        let dstates = store
+            .remove(states.as_tensor())
+            .ok_or_else(|| no_gradient("the states"))?;
+        let dstates = Floats::of(&dstates.contiguous()?)?.to_vec();
+        let Slot { gradients, scratch } = slot;
+        Ok(fused.backward(
+            &self.weights,
+            &self.packed,
+            (batch, reads),
+            dstates,
+            scratch,
+            gradients,
+        )?)
+    }
+
+    fn by_graph(
+        &self,
+        slot: &mut Slot,
+        batch: &Batch,
+        slopes: impl FnOnce(&[f32]) -> Vec<f32>,
+    ) -> Result<(), ModelError> {
+        let words = trainable(self.classifier.backbone.as_ref(), batch)?;
+        let rewards = self.classifier.forward(batch, words.as_tensor())?;
+        let mut store = self.back(&rewards, slopes, slot)?;
+        let words = store
+            .remove(words.as_tensor())
+            .ok_or_else(|| no_gradient("the words"))?;
+        let width = words.dim(1)?;
+        let rows = Floats::of(&words)?;
+        let rows = rows.chunks_exact(width).zip(batch.ids());
+        slot.gradients
+            .words
+            .extend(rows.map(|(row, &id)| (id, row.to_vec())));
+        Ok(())
+    }
+
+    /// Backward from rewards through what candle computed; the weights' gradients are added to the slot's.
+    fn back(
+        &self,
+        rewards: &Tensor,
+        slopes: impl FnOnce(&[f32]) -> Vec<f32>,
+        slot: &mut Slot,
+    ) -> Result<candle_core::backprop::GradStore, ModelError> {
+        // The loss's slope by each reward is known in closed form; a weighted sum of rewards has the same gradient.
+        let slopes = slopes(&rewards.to_vec1::<f32>()?);
+        let slopes = Tensor::from_vec(slopes, rewards.dims1()?, &Device::Cpu)?;
+        let mut store = (rewards * slopes)?.sum_all()?.backward()?;
+        for (var, to) in self.weights.vars.iter().zip(&mut slot.gradients.weights) {
+            if let Some(from) = store.remove(var.as_tensor()).filter(|_| !to.is_empty()) {
+                add_scaled(to, &Floats::of(&from)?, 1.0);
+            }
+        }
+        Ok(store)
+    }
+
+    /// Adds the slots' sums to `gradients`, in their order, and empties them.
+    pub fn collect(&self, gradients: &mut [Vec<f32>]) {
+        let mut slots: Vec<_> = (0..SLOTS).map(|slot| self.slot(slot)).collect();
+        for (place, to) in gradients
+            .iter_mut()
+            .enumerate()
+            .filter(|(place, _)| *place != WORDS)
+        {
+            for slot in &mut slots {
+                let from = slot.gradients.weights[place].par_chunks_mut(CHUNK);
+                to.par_chunks_mut(CHUNK).zip(from).for_each(|(to, from)| {
+                    add_scaled(to, from, 1.0);
+                    from.fill(0.0);
+                });
+            }
+        }
+        for slot in &mut slots {
+            for (id, row) in slot.gradients.words.drain(..) {
+                let at = id as usize * row.len();
+                add_scaled(&mut gradients[WORDS][at..at + row.len()], &row, 1.0);
+            }
+        }
+    }
+}
+
+fn no_gradient(what: &str) -> candle_core::Error {
+    candle_core::Error::Msg(format!("{what} got no gradient"))
+}

@@ -1,0 +1,129 @@
+//! Rewards, loss and gradients against PyTorch's, for every weight.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::engine::Engine;
+use crate::backbone::{Batch, Family, ModelConfig, Precision, Source};
+use crate::loss::bradley_terry;
+
+/// How far rewards may be off, and gradients in proportion to their length.
+#[derive(Clone, Copy)]
+struct Tolerance {
+    rewards: f64,
+    gradients: f64,
+}
+
+const EXACT: Tolerance = Tolerance {
+    rewards: 1e-4,
+    gradients: 1e-3,
+};
+
+fn engine(name: &str, precision: Precision) -> (Engine, Value) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name);
+    let text = std::fs::read_to_string(folder.join("expected.json")).unwrap();
+    let config = ModelConfig::load(&folder).unwrap();
+    let family = Family::of(&config).unwrap();
+    let mut source = Source::of_model(&folder, 0).unwrap();
+    let mut engine = Engine::load(family, config, &mut source, precision).unwrap();
+    engine.refresh().unwrap();
+    (engine, serde_json::from_str(&text).unwrap())
+}
+
+/// tests/python/make_fixtures.py (transformers 5.23, torch 2.15). A weight without a gradient fails here.
+fn check(name: &str, engine: &Engine, expected: &Value, tolerance: Tolerance) {
+    let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
+    let mut names: Vec<&String> = engine.weights.names.iter().collect();
+    names.sort();
+    // serde_json's maps keep another order where a crate beside this one asks for it.
+    let mut theirs: Vec<&String> = expected["gradients"].as_object().unwrap().keys().collect();
+    theirs.sort();
+    assert_eq!(names, theirs, "{name}");
+
+    let mut loss = 0.0;
+    for (i, pair) in ids.chunks(2).enumerate() {
+        let batch = Batch::new(pair.iter().map(Vec::as_slice));
+        let slopes = |rewards: &[f32]| {
+            for (j, got) in rewards.iter().enumerate() {
+                let want = expected["rewards"][2 * i + j].as_f64().unwrap();
+                assert!(
+                    (f64::from(*got) - want).abs() < tolerance.rewards,
+                    "{name}: {got} {want}"
+                );
+            }
+            let margin = expected["margins"][i].as_f64().unwrap();
+            let of = bradley_terry(f64::from(rewards[0]), f64::from(rewards[1]), margin, 1.0);
+            loss += 0.5 * of.loss;
+            vec![0.5 * of.slope as f32, -0.5 * of.slope as f32]
+        };
+        engine.add(i, &batch, slopes).unwrap();
+    }
+    let want = expected["loss"].as_f64().unwrap();
+    assert!((loss - want).abs() < tolerance.rewards, "{name}: {loss} {want}");
+    let mut gradients: Vec<Vec<f32>> = engine.weights.sizes().into_iter().map(|n| vec![0.0; n]).collect();
+    engine.collect(&mut gradients);
+    for (name_of, got) in engine.weights.names.iter().zip(&gradients) {
+        let want = &expected["gradients"][name_of];
+        let norm = want["norm"].as_f64().unwrap();
+        let own = got.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+        // Keys' biases shift all of a query's scores alike: their gradient is zero but for rounding.
+        let close = |a: f64, b: f64| (a - b).abs() <= tolerance.gradients * norm.max(1e-4);
+        let zero = norm < 1e-6 && own < tolerance.gradients;
+        assert!(close(own, norm) || zero, "{name} {name_of}: {own} {norm}");
+        let every = want["every"].as_u64().unwrap() as usize;
+        for (value, want) in got.iter().step_by(every).zip(want["values"].as_array().unwrap()) {
+            let want = want.as_f64().unwrap();
+            assert!(
+                close(f64::from(*value), want) || zero,
+                "{name} {name_of}: {value} {want}"
+            );
+        }
+    }
+}
+
+const BY_HAND: [&str; 3] = ["tiny", "distilbert", "roberta"];
+
+#[test]
+fn encoders_by_hand_equal_transformers() {
+    for name in BY_HAND {
+        let (engine, expected) = engine(name, Precision::F32);
+        assert!(engine.is_by_hand());
+        check(name, &engine, &expected, EXACT);
+    }
+}
+
+/// bf16 has 8 bits of mantissa: a rounding is 0.4 %.
+#[test]
+fn encoders_in_bf16_are_close_to_transformers() {
+    for name in BY_HAND {
+        let (engine, expected) = engine(name, Precision::Bf16);
+        check(
+            name,
+            &engine,
+            &expected,
+            Tolerance {
+                rewards: 0.02,
+                gradients: 0.05,
+            },
+        );
+    }
+}
+
+#[test]
+fn encoders_by_graph_equal_transformers() {
+    for name in ["tiny", "distilbert", "roberta", "deberta", "modernbert"] {
+        let (engine, expected) = engine(name, Precision::F32);
+        check(name, &engine.by_graph_alone(), &expected, EXACT);
+    }
+}
+
+#[test]
+fn decoders_equal_transformers() {
+    for name in ["llama", "qwen2", "qwen3", "gemma2", "gemma3"] {
+        let (engine, expected) = engine(name, Precision::F32);
+        check(name, &engine, &expected, EXACT);
+    }
+}
