@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use reward_model::{Event, Example, Pair, Scorer, TrainConfig, TrainOutcome, TrainRequest, train};
+use reward_model::{Event, Example, Pair, Precision, Scorer, TrainConfig, TrainOutcome, TrainRequest, train};
 use serde_json::json;
 
 #[global_allocator]
@@ -32,7 +32,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let place = std::env::temp_dir().join(format!("engine-bench-{}", std::process::id()));
     let pairs = files::read(Path::new(file))?;
     products();
-    let measured = training(base, &pairs, steps, &place).and_then(|()| scoring(base, &pairs, &place));
+    let measured = [Precision::F32, Precision::Bf16]
+        .into_iter()
+        .try_for_each(|precision| {
+            training(
+                base,
+                &pairs,
+                steps,
+                &place.join(format!("{precision:?}")),
+                precision,
+            )?;
+            scoring(base, &pairs, &place, precision)
+        });
     std::fs::remove_dir_all(&place)?;
     measured
 }
@@ -88,10 +99,17 @@ fn products() {
 }
 
 /// Full fine-tuning, stopped after some steps.
-fn training(base: &str, pairs: &[Pair], steps: u64, place: &Path) -> Result<(), Box<dyn Error>> {
+fn training(
+    base: &str,
+    pairs: &[Pair],
+    steps: u64,
+    place: &Path,
+    precision: Precision,
+) -> Result<(), Box<dyn Error>> {
     let request = TrainRequest {
         config: TrainConfig {
             base_model: base.into(),
+            precision,
             learning_rate: 2e-5,
             checkpoint_every_seconds: 0,
             ..TrainConfig::full()
@@ -125,14 +143,14 @@ fn training(base: &str, pairs: &[Pair], steps: u64, place: &Path) -> Result<(), 
     let (pairs_per_second, tokens_per_second) = rates.last().copied().unwrap_or_default();
     println!(
         "{}",
-        json!({"what": "train", "precision": "f32", "steps": steps, "pairs_per_s": pairs_per_second,
+        json!({"what": "train", "precision": precision, "steps": steps, "pairs_per_s": pairs_per_second,
             "real_tokens_per_s": tokens_per_second, "peak_mb": peak_mb(), "losses": losses})
     );
     Ok(())
 }
 
 /// A full model's scores of many responses, and of one of 256 tokens.
-fn scoring(base: &str, pairs: &[Pair], place: &Path) -> Result<(), Box<dyn Error>> {
+fn scoring(base: &str, pairs: &[Pair], place: &Path, precision: Precision) -> Result<(), Box<dyn Error>> {
     let request = TrainRequest {
         config: TrainConfig {
             base_model: base.into(),
@@ -148,7 +166,7 @@ fn scoring(base: &str, pairs: &[Pair], place: &Path) -> Result<(), Box<dyn Error
     let TrainOutcome::Finished { model_dir, .. } = outcome else {
         return Err("training was stopped".into());
     };
-    let scorer = Scorer::load(&model_dir)?;
+    let scorer = Scorer::load_with(&model_dir, precision)?;
     let example = |pair: &Pair, response: &str| Example {
         prompt: pair.prompt.clone(),
         response: response.to_owned(),
@@ -171,7 +189,7 @@ fn scoring(base: &str, pairs: &[Pair], place: &Path) -> Result<(), Box<dyn Error
     times.sort_by(f64::total_cmp);
     println!(
         "{}",
-        json!({"what": "score", "precision": "f32", "responses": examples.len(), "real_tokens_per_s": tokens as f64 / seconds,
+        json!({"what": "score", "precision": precision, "responses": examples.len(), "real_tokens_per_s": tokens as f64 / seconds,
             "one_request_tokens": scored[one].tokens, "one_request_ms": times[times.len() / 2], "peak_mb": peak_mb()})
     );
     Ok(())

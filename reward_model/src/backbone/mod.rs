@@ -27,7 +27,7 @@ pub(crate) use family::Family;
 pub(crate) use fused::{Fused, Gradients, Packed, Scratch};
 pub(crate) use kernels::share::shared;
 pub use kernels::units::Precision;
-pub(crate) use kernels::{add_scaled, dot, squares};
+pub(crate) use kernels::{add_scaled, dot, squares, vectorised};
 pub(crate) use ops::Floats;
 pub(crate) use score_head::ScoreHead;
 pub(crate) use weights::{Source, Weights, save_slices, weight_files};

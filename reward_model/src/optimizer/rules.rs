@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Update;
+use crate::backbone::vectorised;
 
 /// The rule of an optimizer, with the numbers that `torch.optim` takes unless told otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +65,7 @@ impl Rule {
 
     /// Moves weights `p` by gradients `g` with moments `m` and `v`.
     pub(super) fn apply(self, n: &Numbers, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
-        pulp::Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 let each = p.iter_mut().zip(g).zip(m.iter_mut().zip(v.iter_mut()));

@@ -3,7 +3,7 @@
 //! Element-wise loops are written plainly and compiled for AVX2 and AVX-512 by [`pulp`]; sums run in sixteen
 //! lanes, because a plain float sum may not be reordered by the compiler and so would not vectorise.
 
-use pulp::Arch;
+use super::vector::vectorised;
 
 pub(super) const LANES: usize = 16;
 
@@ -40,7 +40,7 @@ fn normal(x: f32) -> (f32, f32) {
 /// Exact GELU, `x · Φ(x)` (Hendrycks and Gimpel 2016; transformers' "gelu").
 pub(crate) fn gelu(x: &[f32], out: &mut Vec<f32>) {
     out.resize(x.len(), 0.0);
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || out.iter_mut().zip(x).for_each(|(y, &x)| *y = x * normal(x).0),
     );
@@ -48,7 +48,7 @@ pub(crate) fn gelu(x: &[f32], out: &mut Vec<f32>) {
 
 /// Gradient of [`gelu`], in place of `dy`: `dy · (Φ(x) + x · φ(x))`.
 pub(crate) fn gelu_slope(x: &[f32], dy: &mut [f32]) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for (d, &x) in dy.iter_mut().zip(x) {
@@ -72,7 +72,7 @@ fn logistic(x: f32) -> f32 {
 /// the logistic of 2u.
 pub(crate) fn gelu_tanh(x: &[f32], out: &mut Vec<f32>) {
     out.resize(x.len(), 0.0);
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for (y, &x) in out.iter_mut().zip(x) {
@@ -84,7 +84,7 @@ pub(crate) fn gelu_tanh(x: &[f32], out: &mut Vec<f32>) {
 
 /// Gradient of [`gelu_tanh`], in place of `dy`.
 pub(crate) fn gelu_tanh_slope(x: &[f32], dy: &mut [f32]) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for (d, &x) in dy.iter_mut().zip(x) {
@@ -99,7 +99,7 @@ pub(crate) fn gelu_tanh_slope(x: &[f32], dy: &mut [f32]) {
 /// `x · σ(x)` (Elfwing, Uchibe and Doya 2017).
 pub(crate) fn silu(x: &[f32], out: &mut Vec<f32>) {
     out.resize(x.len(), 0.0);
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || out.iter_mut().zip(x).for_each(|(y, &x)| *y = x * logistic(x)),
     );
@@ -107,7 +107,7 @@ pub(crate) fn silu(x: &[f32], out: &mut Vec<f32>) {
 
 /// Gradient of [`silu`], in place of `dy`.
 pub(crate) fn silu_slope(x: &[f32], dy: &mut [f32]) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for (d, &x) in dy.iter_mut().zip(x) {
@@ -137,7 +137,7 @@ pub(super) fn sum(x: &[f32], f: impl Fn(usize, f32) -> f32) -> f32 {
 /// Sum of products of two slices of one length.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let b = &b[..a.len()];
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             sum(
@@ -151,7 +151,7 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// `to += scale · from`.
 pub(crate) fn add_scaled(to: &mut [f32], from: &[f32], scale: f32) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             to.iter_mut()
@@ -165,7 +165,7 @@ pub(crate) fn add_scaled(to: &mut [f32], from: &[f32], scale: f32) {
 pub(crate) fn squares(x: &[f32]) -> f64 {
     x.chunks(4096)
         .map(|chunk| {
-            f64::from(Arch::new().dispatch(
+            f64::from(vectorised(
                 #[inline(always)]
                 || {
                     sum(

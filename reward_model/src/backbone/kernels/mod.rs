@@ -9,9 +9,11 @@ pub(crate) mod share;
 mod tile;
 mod unit_tile;
 pub(crate) mod units;
+mod vector;
 
 pub(crate) use elementwise::*;
 pub(crate) use matrix::Matrix;
 pub(crate) use packed::Packed;
 pub(crate) use product::{packed_product, product};
 pub(crate) use rows::*;
+pub(crate) use vector::vectorised;

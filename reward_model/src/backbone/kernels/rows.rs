@@ -1,12 +1,12 @@
 //! Functions of whole rows: softmax and norms, with their gradients.
 
-use pulp::Arch;
+use super::vector::vectorised;
 
 use super::elementwise::{LANES, exp, sum};
 
 /// Softmax of the first `columns` elements of each row after multiplying by `scale`, in place; rows are `stride` elements apart.
 pub(crate) fn softmax_rows(x: &mut [f32], columns: usize, stride: usize, scale: f32) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for row in x.chunks_mut(stride) {
@@ -51,7 +51,7 @@ fn powers(row: &mut [f32], highest: f32, scale: f32) -> f32 {
 
 /// Gradient of softmax, in place of `dp`: `scale · p · (dp − Σ p · dp)` row by row, of rows as in [`softmax_rows`].
 pub(crate) fn softmax_backward_rows(p: &[f32], dp: &mut [f32], columns: usize, stride: usize, scale: f32) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for (p, dp) in p.chunks(stride).zip(dp.chunks_mut(stride)) {
@@ -79,7 +79,7 @@ pub(crate) fn exponentials(
     logs: &mut [f32],
     apart: usize,
 ) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for (i, row) in x.chunks_mut(stride).enumerate() {
@@ -104,7 +104,7 @@ pub(crate) fn score_gradients(
     logs: &[f32],
     apart: usize,
 ) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             let rows = scores.chunks_mut(stride).zip(slopes.chunks_mut(stride));
@@ -139,7 +139,7 @@ fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
 pub(crate) fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, out: &mut Vec<f32>) {
     out.resize(x.len(), 0.0);
     let columns = gain.len();
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for (row, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(columns)) {
@@ -156,14 +156,11 @@ pub(crate) fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, ou
 pub(crate) fn layer_norm_backward(x: &[f32], gain: &[f32], epsilon: f32, dy: &[f32]) -> [Vec<f32>; 3] {
     let columns = gain.len();
     let (mut dx, mut dgain, mut dbias) = (vec![0.0; x.len()], vec![0.0; columns], vec![0.0; columns]);
-    let rows = x
-        .chunks_exact(columns)
-        .zip(dy.chunks_exact(columns))
-        .zip(dx.chunks_exact_mut(columns));
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
-            for ((row, dy), dx) in rows {
+            let rows = x.chunks_exact(columns).zip(dy.chunks_exact(columns));
+            for ((row, dy), dx) in rows.zip(dx.chunks_exact_mut(columns)) {
                 let (mean, inverse) = moments(row, epsilon);
                 let n = columns as f32;
                 let along = sum(
@@ -191,7 +188,7 @@ pub(crate) fn layer_norm_backward(x: &[f32], gain: &[f32], epsilon: f32, dy: &[f
 /// Root-mean-square norm over rows as long as `gain`.
 pub(crate) fn rms_norm(x: &[f32], gain: &[f32], epsilon: f32) -> Vec<f32> {
     let (columns, mut out) = (gain.len(), vec![0.0; x.len()]);
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for (row, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(columns)) {
@@ -219,14 +216,11 @@ fn inverse_root_mean_square(row: &[f32], epsilon: f32) -> f32 {
 pub(crate) fn rms_norm_backward(x: &[f32], gain: &[f32], epsilon: f32, dy: &[f32]) -> [Vec<f32>; 2] {
     let columns = gain.len();
     let (mut dx, mut dgain) = (vec![0.0; x.len()], vec![0.0; columns]);
-    let rows = x
-        .chunks_exact(columns)
-        .zip(dy.chunks_exact(columns))
-        .zip(dx.chunks_exact_mut(columns));
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
-            for ((row, dy), dx) in rows {
+            let rows = x.chunks_exact(columns).zip(dy.chunks_exact(columns));
+            for ((row, dy), dx) in rows.zip(dx.chunks_exact_mut(columns)) {
                 let inverse = inverse_root_mean_square(row, epsilon);
                 let across = sum(
                     dy,

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::unit_tile::{Step, TALL, WIDE, step_tile};
+use super::vector::vectorised;
 
 /// In which numbers products are computed; sums, norms and the optimizer are in f32 either way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +86,7 @@ impl Rows {
         self.units = precision.units(columns);
         self.data.resize(rows * self.units, 0);
         let units = self.units.max(1);
-        pulp::Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 for (to, from) in self.data.chunks_exact_mut(units).zip(from.chunks(stride)) {
@@ -157,7 +158,7 @@ impl Turned {
         (self.rows, self.units) = (columns, precision.units(inner));
         let units = self.units;
         self.data.resize(columns.next_multiple_of(TALL) * units, 0);
-        pulp::Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 for (tile, to) in self.data.chunks_exact_mut((TALL * units).max(1)).enumerate() {
@@ -267,7 +268,7 @@ impl Panels {
     pub fn fill(&mut self, precision: Precision, from: &[f32], [inner, columns]: [usize; 2], stride: usize) {
         self.reshape(precision, inner, columns);
         let a_unit = if precision == Precision::F32 { 1 } else { 2 };
-        pulp::Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 self.each(
