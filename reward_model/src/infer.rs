@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::backbone::{Backbone, Batch, Family, ModelConfig, Source, Weights};
 use crate::classifier::Classifier;
 use crate::config::Method;
-use crate::data::{Encoder, Example, render};
+use crate::data::{Encoder, Example};
 use crate::embed::{BATCH_TOKENS, Embedded, Embedder};
 use crate::error::ModelError;
 use crate::head::{DenseLayer, Pooling};
@@ -137,17 +137,20 @@ impl Scorer {
     /// Rewards of responses, in their order. `on_progress` gets how many are done, and of how many.
     ///
     /// # Errors
-    /// When the tokenizer or a tensor operation fails.
+    /// When the model's chat template refuses a conversation, or the tokenizer or a tensor operation fails.
     pub fn score(
         &self,
         examples: &[Example],
         on_progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Scored>, ModelError> {
-        let texts: Vec<String> = examples.iter().map(|e| render(&e.prompt, &e.response)).collect();
-        self.score_texts(&texts, on_progress)
+        let texts: Result<Vec<String>, ModelError> = examples
+            .iter()
+            .map(|e| self.encoder.text(&e.prompt, &e.response))
+            .collect();
+        self.score_texts(&texts?, on_progress)
     }
 
-    /// Rewards of texts that are already written as the model reads them: see [`render`].
+    /// Rewards of texts that are already written as the model reads them: see [`Encoder::text`].
     ///
     /// # Errors
     /// When the tokenizer or a tensor operation fails.

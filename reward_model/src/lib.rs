@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod backbone;
+mod chat;
 mod checkpoint;
 mod classifier;
 pub mod config;

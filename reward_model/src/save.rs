@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::backbone::{Family, ModelConfig, Weights, weight_files};
+use crate::chat::{SPECIAL_TOKENS, TEMPLATE_FILE, special_tokens};
 use crate::config::{Method, TrainConfig};
 use crate::data::{Cut, Encoder};
 use crate::error::ModelError;
@@ -99,15 +100,13 @@ impl Parts<'_> {
         let path = folder.join("tokenizer.json");
         std::fs::write(&path, self.encoder.to_json()?).map_err(ModelError::file(&path))?;
         let base = self.base_json("tokenizer_config.json").unwrap_or_default();
-        let names = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].map(|name| format!("{name}_token"));
+        let named = special_tokens(self.base_model)?;
         let mut special = serde_json::Map::new();
-        for name in names {
-            // A token is written as a word, or as an object about it.
-            let own = base.get(&name).map(|token| token.get("content").unwrap_or(token));
+        for name in SPECIAL_TOKENS {
             let usual = format!("[{}]", name.trim_end_matches("_token").to_uppercase());
-            match own.and_then(Value::as_str) {
-                Some(token) => special.insert(name, json!(token)),
-                None if self.encoder.knows(&usual) => special.insert(name, json!(usual)),
+            match named.get(name) {
+                Some(token) => special.insert(name.to_owned(), json!(token)),
+                None if self.encoder.knows(&usual) => special.insert(name.to_owned(), json!(usual)),
                 None => None,
             };
         }
@@ -129,6 +128,10 @@ impl Parts<'_> {
                 base.get("chat_template")
                     .map(|t| ("chat_template".to_owned(), t.clone())),
             );
+        }
+        let template = self.base_model.join(TEMPLATE_FILE);
+        if template.exists() {
+            std::fs::copy(&template, folder.join(TEMPLATE_FILE)).map_err(ModelError::file(&template))?;
         }
         write(folder, "tokenizer_config.json", &config)
     }

@@ -1,0 +1,144 @@
+//! Jinja as transformers sets it up, and what of Python templates lean on: `_cached_compile_jinja_template` of
+//! transformers 5.23.
+//!
+//! The date is the one difference: for `strftime_now` it is always 26 July 2024, midnight, the day that Llama 3.2's
+//! template falls back to. With the day of the call, a text would have other tokens tomorrow: a run could not go on to the
+//! same numbers, embeddings in the cache would be for nothing, and a response's reward would change overnight.
+
+use std::fmt;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::from_args;
+use minijinja::{Environment, Error, ErrorKind, State, Value};
+
+use super::json::tojson;
+
+/// What one text may cost: a long conversation takes some thousands, a template that never ends takes all.
+const FUEL: u64 = 50_000_000;
+
+/// What `raise_exception` was called with.
+#[derive(Debug)]
+struct Raised(String);
+
+impl fmt::Display for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Raised {}
+
+/// What the template said when it raised this error itself.
+pub(super) fn raised(error: &Error) -> Option<&str> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(Raised(message)) = error.downcast_ref() {
+            return Some(message);
+        }
+        source = error.source();
+    }
+    None
+}
+
+/// An environment without templates.
+pub(super) fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()
+        .expect("the usual delimiters differ");
+    environment.set_syntax(syntax);
+    environment.set_fuel(Some(FUEL));
+    environment.set_unknown_method_callback(method);
+    environment.add_filter("tojson", tojson);
+    environment.add_filter("trim", |text: &Value, chars: Option<String>| match chars {
+        Some(chars) => Value::from(text.to_string().trim_matches(|c| chars.contains(c))),
+        None => Value::from(text.to_string().trim_matches(is_space)),
+    });
+    environment.add_function("raise_exception", |message: &Value| -> Result<Value, Error> {
+        let raised = Raised(message.to_string());
+        Err(Error::new(ErrorKind::InvalidOperation, "raise_exception").with_source(raised))
+    });
+    environment.add_function("strftime_now", strftime_now);
+    environment
+}
+
+/// `str.isspace` of Python, which has four more than Unicode.
+fn is_space(character: char) -> bool {
+    character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)
+}
+
+/// Methods of Python's strings, lists and dictionaries.
+fn method(state: &mut State, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, Error> {
+    if let (Some(text), [] | [_]) = (value.as_str(), arguments) {
+        let argument = arguments.first().filter(|argument| !argument.is_none());
+        match (name, argument) {
+            ("strip", None) => return Ok(text.trim_matches(is_space).into()),
+            ("lstrip", None) => return Ok(text.trim_start_matches(is_space).into()),
+            ("rstrip", None) => return Ok(text.trim_end_matches(is_space).into()),
+            ("removeprefix", Some(_)) => {
+                let (prefix,): (&str,) = from_args(arguments)?;
+                return Ok(text.strip_prefix(prefix).unwrap_or(text).into());
+            }
+            ("removesuffix", Some(_)) => {
+                let (suffix,): (&str,) = from_args(arguments)?;
+                return Ok(text.strip_suffix(suffix).unwrap_or(text).into());
+            }
+            _ => {}
+        }
+    }
+    minijinja_contrib::pycompat::unknown_method_callback(state, value, name, arguments)
+}
+
+/// `datetime.now().strftime(format)` on 26 July 2024 at midnight.
+fn strftime_now(format: &str) -> Result<String, Error> {
+    let (mut written, mut characters) = (String::new(), format.chars());
+    while let Some(character) = characters.next() {
+        if character != '%' {
+            written.push(character);
+            continue;
+        }
+        let mut directive = characters.next();
+        // GNU's way to leave out a leading zero.
+        let bare = directive == Some('-');
+        if bare {
+            directive = characters.next();
+        }
+        let field = match directive {
+            Some('Y') => "2024",
+            Some('y') => "24",
+            Some('m') => "07",
+            Some('B') => "July",
+            Some('b' | 'h') => "Jul",
+            Some('d' | 'e') => "26",
+            Some('j') => "208",
+            Some('A') => "Friday",
+            Some('a') => "Fri",
+            Some('u' | 'w') => "5",
+            Some('H' | 'M' | 'S') => "00",
+            Some('f') => "000000",
+            Some('I') => "12",
+            Some('p') => "AM",
+            Some('F') => "2024-07-26",
+            Some('T' | 'X') => "00:00:00",
+            Some('R') => "00:00",
+            Some('D' | 'x') => "07/26/24",
+            Some('c') => "Fri Jul 26 00:00:00 2024",
+            // The day knows no time zone.
+            Some('z' | 'Z') => "",
+            Some('%') => "%",
+            other => {
+                let name = other.map_or(String::new(), String::from);
+                let message = format!("strftime_now does not know %{name}");
+                return Err(Error::new(ErrorKind::InvalidOperation, message));
+            }
+        };
+        written.push_str(match (bare, field) {
+            (true, "00") => "0",
+            (true, field) => field.strip_prefix('0').unwrap_or(field),
+            (false, field) => field,
+        });
+    }
+    Ok(written)
+}
