@@ -105,6 +105,8 @@ pub struct Encoder {
     chat: Option<ChatTemplate>,
     /// Special tokens before and behind every text; none where a chat template writes them.
     around: [Vec<u32>; 2],
+    /// A token that does not count where it ends a text.
+    padding: Option<u32>,
     max_tokens: usize,
 }
 
@@ -133,13 +135,19 @@ impl Encoder {
             tokenizer,
             chat,
             around,
+            padding: None,
             max_tokens,
         })
     }
 
-    /// Whether there is such a token.
-    pub(crate) fn knows(&self, token: &str) -> bool {
-        self.tokenizer.token_to_id(token).is_some()
+    /// For a model that reads the reward at the last token that is not padding.
+    pub(crate) fn without_padding(self, padding: Option<u32>) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// Id of a token, if there is such a one.
+    pub(crate) fn id_of(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
     }
 
     /// Longest text in tokens, the special ones included.
@@ -200,7 +208,10 @@ impl Encoder {
         let all = encoding.get_ids();
         let [before, behind] = &self.around;
         let cut_tokens = (before.len() + all.len() + behind.len()).saturating_sub(self.max_tokens);
-        let ids = [before, &all[cut_tokens..], behind].concat();
+        let mut ids = [before, &all[cut_tokens..], behind].concat();
+        while ids.len() > 1 && self.padding.is_some() && ids.last().copied() == self.padding {
+            ids.pop();
+        }
         Ok(Encoded { ids, cut_tokens })
     }
 

@@ -15,6 +15,7 @@ use crate::embed::{BATCH_TOKENS, Embedded, Embedder};
 use crate::error::ModelError;
 use crate::head::{DenseLayer, Pooling};
 use crate::lanes::{Lanes, groups};
+use crate::padding;
 use crate::save::{About, kind};
 use crate::train::hash_model;
 
@@ -93,7 +94,11 @@ impl Scorer {
         let limit = limit
             .map_or(usize::MAX, |limit| limit as usize)
             .min(family.max_tokens(&config)?);
-        let encoder = Encoder::load(folder, limit)?;
+        let padding = match &model {
+            Model::Classifier(_) if family.is_decoder() => padding::of_classifier(folder)?,
+            _ => None,
+        };
+        let encoder = Encoder::load(folder, limit)?.without_padding(padding);
         if encoder.vocabulary() > config.count("vocab_size")? {
             return Err(ModelError::content(
                 folder,

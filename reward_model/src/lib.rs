@@ -23,6 +23,7 @@ mod infer;
 mod lanes;
 pub mod loss;
 mod optimizer;
+mod padding;
 mod random;
 mod save;
 mod train;

@@ -14,6 +14,7 @@ use crate::data::{Cut, Encoder};
 use crate::error::ModelError;
 use crate::evaluate::Metrics;
 use crate::head::Pooling;
+use crate::padding;
 
 /// `touchstone.json`: how a model was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,7 +107,7 @@ impl Parts<'_> {
             let usual = format!("[{}]", name.trim_end_matches("_token").to_uppercase());
             match named.get(name) {
                 Some(token) => special.insert(name.to_owned(), json!(token)),
-                None if self.encoder.knows(&usual) => special.insert(name.to_owned(), json!(usual)),
+                None if self.encoder.id_of(&usual).is_some() => special.insert(name.to_owned(), json!(usual)),
                 None => None,
             };
         }
@@ -140,13 +141,9 @@ impl Parts<'_> {
     pub fn save_classifier(&self, folder: &Path, weights: &Weights) -> Result<(), ModelError> {
         let (mut config, family) = (self.base_json("config.json")?, self.family()?);
         config.insert("architectures".into(), json!([family.classifier_class()]));
-        if family.is_decoder() && config.get("pad_token_id").is_none_or(Value::is_null) {
-            // transformers looks for the last token that is not padding.
-            let end = config
-                .get("eos_token_id")
-                .and_then(|id| id.get(0).or(Some(id)))
-                .cloned();
-            config.insert("pad_token_id".into(), end.unwrap_or(json!(0)));
+        if family.is_decoder() {
+            let padding = padding::of_trained(self.base_model, self.encoder)?;
+            config.insert("pad_token_id".into(), json!(padding));
         }
         config.insert("id2label".into(), json!({"0": "LABEL_0"}));
         config.insert("label2id".into(), json!({"LABEL_0": 0}));

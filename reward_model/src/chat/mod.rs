@@ -6,6 +6,7 @@ mod find;
 mod generation;
 mod json;
 mod python;
+mod strings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

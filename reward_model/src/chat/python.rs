@@ -1,4 +1,4 @@
-//! Jinja as transformers sets it up, and what of Python templates lean on: `_cached_compile_jinja_template` of
+//! Jinja as transformers sets it up, with what it adds: `_cached_compile_jinja_template` of
 //! transformers 5.23.
 //!
 //! The date is the one difference: for `strftime_now` it is always 26 July 2024, midnight, the day that Llama 3.2's
@@ -8,10 +8,10 @@
 use std::fmt;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::from_args;
-use minijinja::{Environment, Error, ErrorKind, State, Value};
+use minijinja::{Environment, Error, ErrorKind, Value};
 
 use super::json::tojson;
+use super::strings;
 
 /// What one text may cost: a long conversation takes some thousands, a template that never ends takes all.
 const FUEL: u64 = 50_000_000;
@@ -50,45 +50,15 @@ pub(super) fn environment() -> Environment<'static> {
         .expect("the usual delimiters differ");
     environment.set_syntax(syntax);
     environment.set_fuel(Some(FUEL));
-    environment.set_unknown_method_callback(method);
+    environment.set_unknown_method_callback(strings::method);
     environment.add_filter("tojson", tojson);
-    environment.add_filter("trim", |text: &Value, chars: Option<String>| match chars {
-        Some(chars) => Value::from(text.to_string().trim_matches(|c| chars.contains(c))),
-        None => Value::from(text.to_string().trim_matches(is_space)),
-    });
+    environment.add_filter("trim", strings::trim);
     environment.add_function("raise_exception", |message: &Value| -> Result<Value, Error> {
         let raised = Raised(message.to_string());
         Err(Error::new(ErrorKind::InvalidOperation, "raise_exception").with_source(raised))
     });
     environment.add_function("strftime_now", strftime_now);
     environment
-}
-
-/// `str.isspace` of Python, which has four more than Unicode.
-fn is_space(character: char) -> bool {
-    character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)
-}
-
-/// Methods of Python's strings, lists and dictionaries.
-fn method(state: &mut State, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, Error> {
-    if let (Some(text), [] | [_]) = (value.as_str(), arguments) {
-        let argument = arguments.first().filter(|argument| !argument.is_none());
-        match (name, argument) {
-            ("strip", None) => return Ok(text.trim_matches(is_space).into()),
-            ("lstrip", None) => return Ok(text.trim_start_matches(is_space).into()),
-            ("rstrip", None) => return Ok(text.trim_end_matches(is_space).into()),
-            ("removeprefix", Some(_)) => {
-                let (prefix,): (&str,) = from_args(arguments)?;
-                return Ok(text.strip_prefix(prefix).unwrap_or(text).into());
-            }
-            ("removesuffix", Some(_)) => {
-                let (suffix,): (&str,) = from_args(arguments)?;
-                return Ok(text.strip_suffix(suffix).unwrap_or(text).into());
-            }
-            _ => {}
-        }
-    }
-    minijinja_contrib::pycompat::unknown_method_callback(state, value, name, arguments)
 }
 
 /// `datetime.now().strftime(format)` on 26 July 2024 at midnight.
