@@ -8,6 +8,7 @@
 use std::fmt;
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, Value};
 
 use super::json::tojson;
@@ -53,12 +54,25 @@ pub(super) fn environment() -> Environment<'static> {
     environment.set_unknown_method_callback(strings::method);
     environment.add_filter("tojson", tojson);
     environment.add_filter("trim", strings::trim);
+    // minijinja also goes through none, as through a list without items, and tells strings from lists.
+    environment.add_test("iterable", |value: &Value| {
+        iterable(value) || value.kind() == ValueKind::Iterable
+    });
+    environment.add_test("sequence", iterable);
     environment.add_function("raise_exception", |message: &Value| -> Result<Value, Error> {
         let raised = Raised(message.to_string());
         Err(Error::new(ErrorKind::InvalidOperation, "raise_exception").with_source(raised))
     });
     environment.add_function("strftime_now", strftime_now);
     environment
+}
+
+/// What has items in Python, and a length.
+fn iterable(value: &Value) -> bool {
+    matches!(
+        value.kind(),
+        ValueKind::String | ValueKind::Seq | ValueKind::Map | ValueKind::Undefined
+    )
 }
 
 /// `datetime.now().strftime(format)` on 26 July 2024 at midnight.

@@ -194,6 +194,7 @@ TEMPLATES = {
 {{ messages[0].content.splitlines() | tojson }} {{ 'x' in messages[0].content }} {{ {'b': [], 'a': {}, 'c': ['é', {'d': true}]} | tojson(indent=1) }} {{ {'b': [1.5, none]} | tojson(separators=(',', ':')) }} {{ 'é🙂' | tojson(ensure_ascii=true) }} {{ messages[-1].content.title() }} {{ "%s-%d" | format('a', 3) }}
 {{ messages[0].content.removeprefix('please').lstrip() }}{{ 'ab'.removesuffix('b') }}{{ "a b".split(' ', 1) }}{{ 'a\u0020' "b" if false else 'c' * 2 }}{{ 'x\r\n\ny\x0b'.splitlines(true) }}
 {{ messages[0].content | trim }}|{{ '--a--'.strip('-') }}{{ '--a--' | trim('-') }}|{{ [3, 1, 2] | sort | reverse | list }}{{ 'b' in ['a', 'b'] and not none }}{{ dict(a=1).items() | list }}{{ range(2) | list }}{{ 1 if x is defined else 'none' }}
+{%- for value in [none, 3, 'a', [], {}, messages, missing, true] %} {{ value is iterable }} {{ value is sequence }} {{ value is mapping }} {{ value is number }} {{ value is integer }} {{ value is string }}{% endfor %} {{ missing | length }}
 """,
 }
 TOKENS = dict(bos_token="[CLS]", eos_token="[SEP]", pad_token="[PAD]", unk_token="[UNK]")
