@@ -6,7 +6,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokenizers::Tokenizer;
 
-use crate::error::ModelError;
+use crate::chat::ChatTemplate;
+use crate::error::{ModelError, TrainError};
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,17 +47,7 @@ pub struct Pair {
     pub tied: bool,
 }
 
-impl Pair {
-    /// The two texts, chosen first.
-    pub(crate) fn texts(&self) -> [String; 2] {
-        [
-            render(&self.prompt, &self.chosen),
-            render(&self.prompt, &self.rejected),
-        ]
-    }
-}
-
-/// The text that the model reads: `Human: …`, blank line, `Assistant: …`, and so on, the response last.
+/// The text that a model without a chat template reads: `Human: …`, blank line, `Assistant: …`, and so on, the response last.
 pub fn render(prompt: &[Message], response: &str) -> String {
     let mut text = String::new();
     for message in prompt {
@@ -107,20 +98,24 @@ pub struct Encoded {
     pub cut_tokens: usize,
 }
 
-/// A tokenizer that keeps the end of what is too long.
+/// Writes a conversation as its model reads it, and a tokenizer that keeps the end of what is too long.
 #[derive(Clone)]
 pub struct Encoder {
     tokenizer: Tokenizer,
-    /// Special tokens before and behind every text.
+    chat: Option<ChatTemplate>,
+    /// Special tokens before and behind every text; none where a chat template writes them.
     around: [Vec<u32>; 2],
+    /// A token that does not count where it ends a text.
+    padding: Option<u32>,
     max_tokens: usize,
 }
 
 impl Encoder {
-    /// Reads `tokenizer.json` in `folder`. `max_tokens` counts the special tokens.
+    /// Reads `tokenizer.json` of a model folder, and a decoder's chat template if it has one. `max_tokens` counts the
+    /// special tokens.
     ///
     /// # Errors
-    /// When the file is missing or broken.
+    /// When a file is missing or broken.
     pub fn load(folder: &Path, max_tokens: usize) -> Result<Self, ModelError> {
         let path = folder.join("tokenizer.json");
         let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
@@ -130,18 +125,29 @@ impl Encoder {
             .with_truncation(None)
             .map_err(|error| ModelError::content(&path, error))?;
         tokenizer.with_padding(None);
-        let around = special_tokens(&tokenizer).map_err(|error| ModelError::content(&path, error))?;
+        let chat = ChatTemplate::of_model(folder)?;
+        let around = match chat {
+            Some(_) => Default::default(),
+            None => special_tokens(&tokenizer).map_err(|error| ModelError::content(&path, error))?,
+        };
         let max_tokens = max_tokens.max(around[0].len() + around[1].len() + 1);
         Ok(Self {
             tokenizer,
+            chat,
             around,
+            padding: None,
             max_tokens,
         })
     }
 
-    /// Whether there is such a token.
-    pub(crate) fn knows(&self, token: &str) -> bool {
-        self.tokenizer.token_to_id(token).is_some()
+    /// For a model that reads the reward at the last token that is not padding.
+    pub(crate) fn without_padding(self, padding: Option<u32>) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// Id of a token, if there is such a one.
+    pub(crate) fn id_of(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
     }
 
     /// Longest text in tokens, the special ones included.
@@ -165,6 +171,30 @@ impl Encoder {
             .map_err(|error| ModelError::Tokenizer(error.to_string()))
     }
 
+    /// The text that the model reads: the chat template's, as transformers renders it, or [`render`]'s without one.
+    ///
+    /// # Errors
+    /// When the template refuses the conversation or fails.
+    pub fn text(&self, prompt: &[Message], response: &str) -> Result<String, ModelError> {
+        match &self.chat {
+            Some(chat) => chat.render(prompt, response),
+            None => Ok(render(prompt, response)),
+        }
+    }
+
+    /// The texts of pairs, chosen and rejected in turn.
+    pub(crate) fn texts(&self, pairs: &[Pair]) -> Result<Vec<String>, TrainError> {
+        let text = |pair: &Pair, response: &str| {
+            self.text(&pair.prompt, response)
+                .map_err(|error| TrainError::Pair {
+                    id: pair.id.clone(),
+                    message: error.to_string(),
+                })
+        };
+        let both = |pair| [text(pair, &pair.chosen), text(pair, &pair.rejected)];
+        pairs.iter().flat_map(both).collect()
+    }
+
     /// Token ids of a rendered text. The response stands last, so keeping the end keeps it whole if it fits, then as
     /// much of the latest conversation as fits; of a response that is itself too long the end remains.
     ///
@@ -178,7 +208,10 @@ impl Encoder {
         let all = encoding.get_ids();
         let [before, behind] = &self.around;
         let cut_tokens = (before.len() + all.len() + behind.len()).saturating_sub(self.max_tokens);
-        let ids = [before, &all[cut_tokens..], behind].concat();
+        let mut ids = [before, &all[cut_tokens..], behind].concat();
+        while ids.len() > 1 && self.padding.is_some() && ids.last().copied() == self.padding {
+            ids.pop();
+        }
         Ok(Encoded { ids, cut_tokens })
     }
 

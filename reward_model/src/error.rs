@@ -57,7 +57,7 @@ pub enum TrainError {
     /// There is nothing to train on.
     #[error("there are no training pairs")]
     NoPairs,
-    /// A pair carries a number that cannot be trained on.
+    /// A pair carries a number that cannot be trained on, or a conversation that the chat template refuses.
     #[error("pair {id}: {message}")]
     Pair {
         /// The pair's id as given.

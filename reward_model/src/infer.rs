@@ -10,11 +10,12 @@ use serde_json::Value;
 use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision, Source, Weights};
 use crate::classifier::Classifier;
 use crate::config::Method;
-use crate::data::{Encoder, Example, render};
+use crate::data::{Encoder, Example};
 use crate::embed::{BATCH_TOKENS, Embedded, Embedder};
 use crate::error::ModelError;
 use crate::head::{DenseLayer, Pooling};
 use crate::lanes::{Lanes, groups};
+use crate::padding;
 use crate::save::{About, kind};
 use crate::train::hash_model;
 
@@ -101,7 +102,11 @@ impl Scorer {
         let limit = limit
             .map_or(usize::MAX, |limit| limit as usize)
             .min(family.max_tokens(&config)?);
-        let encoder = Encoder::load(folder, limit)?;
+        let padding = match &model {
+            Model::Classifier(_) if family.is_decoder() => padding::of_classifier(folder)?,
+            _ => None,
+        };
+        let encoder = Encoder::load(folder, limit)?.without_padding(padding);
         if encoder.vocabulary() > config.count("vocab_size")? {
             return Err(ModelError::content(
                 folder,
@@ -145,17 +150,20 @@ impl Scorer {
     /// Rewards of responses, in their order. `on_progress` gets how many are done, and of how many.
     ///
     /// # Errors
-    /// When the tokenizer or a tensor operation fails.
+    /// When the model's chat template refuses a conversation, or the tokenizer or a tensor operation fails.
     pub fn score(
         &self,
         examples: &[Example],
         on_progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Scored>, ModelError> {
-        let texts: Vec<String> = examples.iter().map(|e| render(&e.prompt, &e.response)).collect();
-        self.score_texts(&texts, on_progress)
+        let texts: Result<Vec<String>, ModelError> = examples
+            .iter()
+            .map(|e| self.encoder.text(&e.prompt, &e.response))
+            .collect();
+        self.score_texts(&texts?, on_progress)
     }
 
-    /// Rewards of texts that are already written as the model reads them: see [`render`].
+    /// Rewards of texts that are already written as the model reads them: see [`Encoder::text`].
     ///
     /// # Errors
     /// When the tokenizer or a tensor operation fails.

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod backbone;
+mod chat;
 mod checkpoint;
 mod classifier;
 pub mod config;
@@ -22,6 +23,7 @@ mod infer;
 mod lanes;
 pub mod loss;
 mod optimizer;
+mod padding;
 mod random;
 mod save;
 mod train;

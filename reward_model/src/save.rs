@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::backbone::{Family, ModelConfig, Weights, weight_files};
+use crate::chat::{SPECIAL_TOKENS, TEMPLATE_FILE, special_tokens};
 use crate::config::{Method, TrainConfig};
 use crate::data::{Cut, Encoder};
 use crate::error::ModelError;
 use crate::evaluate::Metrics;
 use crate::head::Pooling;
+use crate::padding;
 
 /// `touchstone.json`: how a model was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,15 +101,13 @@ impl Parts<'_> {
         let path = folder.join("tokenizer.json");
         std::fs::write(&path, self.encoder.to_json()?).map_err(ModelError::file(&path))?;
         let base = self.base_json("tokenizer_config.json").unwrap_or_default();
-        let names = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].map(|name| format!("{name}_token"));
+        let named = special_tokens(self.base_model)?;
         let mut special = serde_json::Map::new();
-        for name in names {
-            // A token is written as a word, or as an object about it.
-            let own = base.get(&name).map(|token| token.get("content").unwrap_or(token));
+        for name in SPECIAL_TOKENS {
             let usual = format!("[{}]", name.trim_end_matches("_token").to_uppercase());
-            match own.and_then(Value::as_str) {
-                Some(token) => special.insert(name, json!(token)),
-                None if self.encoder.knows(&usual) => special.insert(name, json!(usual)),
+            match named.get(name) {
+                Some(token) => special.insert(name.to_owned(), json!(token)),
+                None if self.encoder.id_of(&usual).is_some() => special.insert(name.to_owned(), json!(usual)),
                 None => None,
             };
         }
@@ -130,6 +130,10 @@ impl Parts<'_> {
                     .map(|t| ("chat_template".to_owned(), t.clone())),
             );
         }
+        let template = self.base_model.join(TEMPLATE_FILE);
+        if template.exists() {
+            std::fs::copy(&template, folder.join(TEMPLATE_FILE)).map_err(ModelError::file(&template))?;
+        }
         write(folder, "tokenizer_config.json", &config)
     }
 
@@ -137,13 +141,9 @@ impl Parts<'_> {
     pub fn save_classifier(&self, folder: &Path, weights: &Weights) -> Result<(), ModelError> {
         let (mut config, family) = (self.base_json("config.json")?, self.family()?);
         config.insert("architectures".into(), json!([family.classifier_class()]));
-        if family.is_decoder() && config.get("pad_token_id").is_none_or(Value::is_null) {
-            // transformers looks for the last token that is not padding.
-            let end = config
-                .get("eos_token_id")
-                .and_then(|id| id.get(0).or(Some(id)))
-                .cloned();
-            config.insert("pad_token_id".into(), end.unwrap_or(json!(0)));
+        if family.is_decoder() {
+            let padding = padding::of_trained(self.base_model, self.encoder)?;
+            config.insert("pad_token_id".into(), json!(padding));
         }
         config.insert("id2label".into(), json!({"0": "LABEL_0"}));
         config.insert("label2id".into(), json!({"LABEL_0": 0}));

@@ -32,8 +32,8 @@ impl<'a> Full<'a> {
         let mut source = Source::of_model(base, request.config.seed)?;
         let engine = Engine::load(family, config, &mut source, request.config.precision)?;
         let mut cut = [Cut::default(); 2];
-        let encode = |pairs: &[Pair], cut: &mut Cut| -> Result<Vec<[Encoded; 2]>, ModelError> {
-            let texts: Vec<String> = pairs.iter().flat_map(Pair::texts).collect();
+        let encode = |pairs: &[Pair], cut: &mut Cut| -> Result<Vec<[Encoded; 2]>, TrainError> {
+            let texts = setting.encoder.texts(pairs)?;
             let encoded = setting.lanes.install(|| setting.encoder.encode_all(&texts))?;
             encoded
                 .iter()

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{Event, Learner, PairLosses, Setting, StepSums};
 use crate::backbone::{Family, Floats, ModelConfig, Weights, add_scaled, dot};
-use crate::data::{Cut, Pair};
+use crate::data::Cut;
 use crate::embed::{Embedded, Embedder};
 use crate::error::{ModelError, TrainError};
 use crate::head::Pooling;
@@ -44,10 +44,9 @@ impl Head {
             cache_dir: &request.cache_dir,
             model_hash: setting.base_hash,
         };
-        let texts = |pairs: &[Pair]| pairs.iter().flat_map(Pair::texts).collect::<Vec<_>>();
-        let mut all = texts(&request.train);
+        let mut all = setting.encoder.texts(&request.train)?;
         let boundary = all.len();
-        all.extend(texts(&request.held_out));
+        all.extend(setting.encoder.texts(&request.held_out)?);
         let embedded = embedder.embed(&all, stop, &mut |done, total, tokens_per_second| {
             on_event(Event::Embedding {
                 done,

@@ -6,18 +6,22 @@ use sha2::{Digest, Sha256};
 
 use super::TrainRequest;
 use crate::backbone::weight_files;
+use crate::chat::ChatTemplate;
 use crate::config::TrainConfig;
-use crate::data::Pair;
+use crate::data::{Pair, render};
 use crate::embed::hex;
 use crate::error::ModelError;
 
-/// Hash of the files that decide what the base model computes.
+/// Hash of the files that decide what the base model computes, and of the chat template if it reads with one.
 pub(crate) fn hash_model(folder: &Path) -> Result<String, ModelError> {
     let mut hash = Sha256::new();
     let files = ["config.json", "tokenizer.json"].map(|name| folder.join(name));
     for path in files.into_iter().chain(weight_files(folder)?) {
         let mut file = std::fs::File::open(&path).map_err(ModelError::file(&path))?;
         std::io::copy(&mut file, &mut hash).map_err(ModelError::file(&path))?;
+    }
+    if let Some(chat) = ChatTemplate::of_model(folder)? {
+        hash.update(chat.identity());
     }
     Ok(hex(&hash.finalize()))
 }
@@ -26,7 +30,8 @@ pub(crate) fn hash_model(folder: &Path) -> Result<String, ModelError> {
 pub(super) fn hash_pairs(pairs: &[Pair]) -> String {
     let mut hash = Sha256::new();
     for pair in pairs {
-        let [chosen, rejected] = pair.texts();
+        let [chosen, rejected] =
+            [&pair.chosen, &pair.rejected].map(|response| render(&pair.prompt, response));
         for text in [&pair.id, &chosen, &rejected] {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);

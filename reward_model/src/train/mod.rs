@@ -19,13 +19,14 @@ use std::time::Instant;
 pub use events::Event;
 pub(crate) use identity::hash_model;
 
-use crate::backbone::Weights;
+use crate::backbone::{Family, ModelConfig, Weights};
 use crate::checkpoint::{Checkpoints, State};
 use crate::config::{Method, TrainConfig};
 use crate::data::{Cut, Encoder, Pair};
 use crate::error::{ModelError, TrainError};
 use crate::lanes::Lanes;
 use crate::loss::{bradley_terry, centring, tie_aware};
+use crate::padding;
 use crate::save::{About, Parts};
 
 /// What to train, on what, and where.
@@ -165,7 +166,7 @@ pub fn train(
     }
     std::fs::create_dir_all(&request.run_dir).map_err(ModelError::file(&request.run_dir))?;
     let lanes = Lanes::new(request.threads)?;
-    let encoder = Encoder::load(&config.base_model, config.max_tokens)?;
+    let encoder = encoder(config)?;
     let setting = Setting {
         request,
         encoder: &encoder,
@@ -192,6 +193,16 @@ pub fn train(
         data_hash,
     };
     run::Run::new(start)?.go(on_event, stop)
+}
+
+fn encoder(config: &TrainConfig) -> Result<Encoder, ModelError> {
+    let base = &config.base_model;
+    let encoder = Encoder::load(base, config.max_tokens)?;
+    let reads_last = Family::of(&ModelConfig::load(base)?)?.is_decoder() && config.method == Method::Full;
+    let padding = reads_last
+        .then(|| padding::of_trained(base, &encoder))
+        .transpose()?;
+    Ok(encoder.without_padding(padding))
 }
 
 /// What a learner is made from.

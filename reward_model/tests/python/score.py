@@ -1,5 +1,5 @@
 """score.py MODEL_DIR TEXTS.json …: prints the rewards that transformers or sentence-transformers gives, as a JSON list of
-one list for each model."""
+one list for each model. A text is a string, or a conversation that the model's chat template writes."""
 
 import json
 import os
@@ -23,7 +23,11 @@ def score(folder, texts):
     rewards = []
     with torch.inference_mode():
         for i in range(0, len(texts), 5):
-            batch = tokenizer(texts[i : i + 5], padding=True, truncation=True, return_tensors="pt")
+            how = dict(padding=True, truncation=True, return_tensors="pt")
+            if isinstance(texts[i], str):
+                batch = tokenizer(texts[i : i + 5], **how)
+            else:
+                batch = tokenizer.apply_chat_template(texts[i : i + 5], return_dict=True, **how)
             rewards += model(**batch).logits[:, 0].tolist()
     return rewards
 
