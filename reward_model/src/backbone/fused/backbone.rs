@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::super::Backbone;
 use super::super::batch::{Batch, Reads};
+use super::super::kernels::share;
 use super::super::weights::Weights;
 use super::{Fused, Packed, Scratch};
 
@@ -47,9 +48,12 @@ impl Backbone for FusedBackbone {
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
         };
         let mut scratch = pool().pop().unwrap_or_default();
-        let states = self
-            .fused
-            .forward(&self.weights, &self.packed, (batch, reads), false, &mut scratch)?;
+        let (fused, weights, packed) = (&self.fused, &self.weights, &self.packed);
+        let states = if share::is_shared() {
+            fused.forward_shared(weights, packed, (batch, reads), &mut scratch)?
+        } else {
+            fused.forward(weights, packed, (batch, reads), false, &mut scratch)?
+        };
         pool().push(scratch);
         let hidden = self.fused.sizes.hidden;
         let rows = states.len() / hidden;

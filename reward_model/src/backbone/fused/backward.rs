@@ -6,7 +6,7 @@ use super::super::batch::{Batch, Reads};
 use super::super::kernels;
 use super::super::kernels::units::{Write, multiply};
 use super::super::weights::Weights;
-use super::forward::gather;
+use super::forward::{Queries, gather};
 use super::packed::{Layer, Packed};
 use super::places::{Both, LayerPlaces};
 use super::{Fused, Gradients, LayerTape, Scratch};
@@ -55,7 +55,7 @@ impl LayerBackward<'_> {
         let (hidden, inner) = (self.fused.sizes.hidden, self.fused.sizes.inner);
         let (layer, tape, precision) = (self.layer, self.tape, self.fused.precision);
         let dsum = self.norm(
-            &tape.wide_sum,
+            &tape.after.wide_sum,
             &layer.dense_norm.gain,
             self.places.dense_norm,
             &dout,
@@ -64,12 +64,12 @@ impl LayerBackward<'_> {
         self.fused
             .sizes
             .activation
-            .forward(&tape.wide, &mut self.scratch.active);
+            .forward(&tape.after.wide, &mut self.scratch.active);
         let active = take(&mut self.scratch.active);
         self.dense(self.places.narrow, &dsum, [hidden, hidden], &active, inner);
         self.scratch.active = active;
         let mut dwide = take(&mut self.scratch.wide);
-        dwide.resize(tape.wide.len(), 0.0);
+        dwide.resize(tape.after.wide.len(), 0.0);
         self.scratch.left.fill(precision, &dsum, hidden);
         multiply(
             &mut dwide,
@@ -78,8 +78,8 @@ impl LayerBackward<'_> {
             &layer.narrow.backward,
             Write::Over,
         );
-        self.fused.sizes.activation.backward(&tape.wide, &mut dwide);
-        self.dense(self.places.widen, &dwide, [inner, inner], &tape.y, hidden);
+        self.fused.sizes.activation.backward(&tape.after.wide, &mut dwide);
+        self.dense(self.places.widen, &dwide, [inner, inner], &tape.after.y, hidden);
         let mut dy = dsum;
         self.scratch.left.fill(precision, &dwide, inner);
         multiply(
@@ -92,7 +92,7 @@ impl LayerBackward<'_> {
         self.scratch.wide = dwide;
 
         let dsum = self.norm(
-            &tape.sum,
+            &tape.after.sum,
             &layer.attention_norm.gain,
             self.places.attention_norm,
             &dy,
@@ -101,7 +101,7 @@ impl LayerBackward<'_> {
             self.places.attention[3],
             &dsum,
             [hidden, hidden],
-            &tape.context,
+            &tape.after.context,
             hidden,
         );
         let mut dcontext = dy;
@@ -126,8 +126,12 @@ impl LayerBackward<'_> {
     ) -> Vec<f32> {
         let (hidden, tape, precision) = (self.fused.sizes.hidden, self.tape, self.fused.precision);
         let mut dqkv = vec![0.0; tape.qkv.len()];
-        for head in self.fused.heads(batch, read.is_some()) {
-            let own = [&tape.context, dcontext, &tape.log_sums];
+        let queries = match read {
+            Some(_) => Queries::OneOfEach,
+            None => Queries::Rows(0..batch.ids().len()),
+        };
+        for head in self.fused.heads(batch, queries) {
+            let own = [&tape.after.context, dcontext, &tape.after.log_sums];
             head.backward(&tape.qkv, own, &mut dqkv, &mut self.scratch.head);
         }
         let rows = dcontext.len() / hidden;

@@ -8,7 +8,7 @@ use super::super::kernels::units::{Rows, Write, multiply};
 use super::super::weights::Weights;
 use super::attention::Head;
 use super::packed::{Dense, Layer, Packed};
-use super::{Fused, LayerTape, Scratch};
+use super::{AfterTape, Fused, LayerTape, Scratch};
 
 impl Fused {
     /// The last hidden states that are read, \[tokens, hidden\] or \[texts, hidden\]. With `keep`, what the backward pass needs
@@ -51,44 +51,87 @@ impl Fused {
         next: &mut Vec<f32>,
         scratch: &mut Scratch,
     ) {
+        let (hidden, tokens) = (self.sizes.hidden, batch.ids().len());
+        tape.qkv.resize(tokens * 3 * hidden, 0.0);
+        self.project(layer, &tape.x, &mut tape.qkv, read.is_none(), scratch);
+        match read {
+            None => {
+                let heads = self.heads(batch, Queries::Rows(0..tokens));
+                self.after(layer, heads, (&tape.x, &tape.qkv), &mut tape.after, next, scratch);
+            }
+            Some(read) => self.read_rows(layer, batch, read, tape, next, scratch),
+        }
+    }
+
+    /// A layer of which one row of each text is read, whose keys and values are there.
+    pub(super) fn read_rows(
+        &self,
+        layer: &Layer,
+        batch: &Batch,
+        read: &[usize],
+        tape: &mut LayerTape,
+        next: &mut Vec<f32>,
+        scratch: &mut Scratch,
+    ) {
+        let (hidden, mut residual) = (self.sizes.hidden, take(&mut scratch.rows));
+        gather(&tape.x, read, hidden, &mut residual);
+        scratch.left.fill(self.precision, &residual, hidden);
+        layer.attention[0].into_part(&scratch.left, &mut tape.qkv, 3 * hidden);
+        let heads = self.heads(batch, Queries::OneOfEach);
+        self.after(
+            layer,
+            heads,
+            (&residual, &tape.qkv),
+            &mut tape.after,
+            next,
+            scratch,
+        );
+        scratch.rows = residual;
+    }
+
+    /// Keys and values of some rows, and their queries if asked for.
+    pub(super) fn project(
+        &self,
+        layer: &Layer,
+        x: &[f32],
+        qkv: &mut [f32],
+        queries: bool,
+        scratch: &mut Scratch,
+    ) {
+        let hidden = self.sizes.hidden;
+        scratch.left.fill(self.precision, x, hidden);
+        for part in usize::from(!queries)..3 {
+            layer.attention[part].into_part(&scratch.left, &mut qkv[part * hidden..], 3 * hidden);
+        }
+    }
+
+    /// From queries, keys and values to the layer's result, for the rows of `residual`, whose heads are given.
+    pub(super) fn after(
+        &self,
+        layer: &Layer,
+        heads: impl Iterator<Item = Head>,
+        (residual, qkv): (&[f32], &[f32]),
+        tape: &mut AfterTape,
+        next: &mut Vec<f32>,
+        scratch: &mut Scratch,
+    ) {
         let (hidden, inner, precision) = (self.sizes.hidden, self.sizes.inner, self.precision);
-        let LayerTape {
-            x,
-            qkv,
+        let AfterTape {
+            log_sums,
             context,
             sum,
             y,
             wide,
             wide_sum,
-            ..
         } = tape;
-        let tokens = x.len() / hidden;
-        qkv.resize(tokens * 3 * hidden, 0.0);
-        scratch.left.fill(precision, x, hidden);
-        let [q, k, v, o] = &layer.attention;
-        for (part, dense) in [k, v].into_iter().enumerate() {
-            dense.into_part(&scratch.left, &mut qkv[(part + 1) * hidden..], 3 * hidden);
-        }
-        let rows = match read {
-            None => {
-                q.into_part(&scratch.left, qkv, 3 * hidden);
-                tokens
-            }
-            Some(read) => {
-                gather(x, read, hidden, &mut scratch.rows);
-                scratch.left.fill(precision, &scratch.rows, hidden);
-                q.into_part(&scratch.left, qkv, 3 * hidden);
-                read.len()
-            }
-        };
+        let rows = residual.len() / hidden;
         context.resize(rows * hidden, 0.0);
-        tape.log_sums.resize(rows * self.sizes.heads, 0.0);
-        for head in self.heads(batch, read.is_some()) {
-            head.forward(qkv, context, &mut tape.log_sums, &mut scratch.head);
+        log_sums.resize(rows * self.sizes.heads, 0.0);
+        for head in heads {
+            head.forward(qkv, context, log_sums, &mut scratch.head);
         }
-        let residual: &[f32] = if read.is_some() { &scratch.rows } else { x };
         scratch.left.fill(precision, context, hidden);
-        o.onto(&scratch.left, residual, sum);
+        layer.attention[3].onto(&scratch.left, residual, sum);
         let epsilon = self.sizes.epsilon as f32;
         let norm = &layer.attention_norm;
         kernels::layer_norm(sum, &norm.gain, &norm.bias, epsilon, y);
@@ -102,32 +145,52 @@ impl Fused {
         kernels::layer_norm(wide_sum, &norm.gain, &norm.bias, epsilon, next);
     }
 
-    /// Every head of every text; where only one row of each is read, its query is the text's place.
-    pub(super) fn heads(&self, batch: &Batch, one_query: bool) -> impl Iterator<Item = Head> + use<'_> {
-        let (hidden, heads) = (self.sizes.hidden, self.sizes.heads);
+    /// Every head of the texts that these queries belong to.
+    pub(super) fn heads(&self, batch: &Batch, queries: Queries) -> impl Iterator<Item = Head> + use<> {
+        let (hidden, heads, precision) = (self.sizes.hidden, self.sizes.heads, self.precision);
         let (size, offsets) = (hidden / heads, batch.offsets().clone());
         (0..batch.texts()).flat_map(move |text| {
-            let (from, keys) = (offsets[text], offsets[text + 1] - offsets[text]);
-            let (row, rows) = if one_query { (text, 1) } else { (from, keys) };
-            (0..heads).map(move |head| {
+            let (from, to) = (offsets[text], offsets[text + 1]);
+            // The first query's row among all, and among those that are asked for; how many there are.
+            let (row, own, rows) = match &queries {
+                Queries::OneOfEach => (text, text, 1),
+                Queries::Rows(asked) => {
+                    let first = from.max(asked.start);
+                    (
+                        first,
+                        first.saturating_sub(asked.start),
+                        to.min(asked.end).saturating_sub(first),
+                    )
+                }
+            };
+            (0..if rows == 0 { 0 } else { heads }).map(move |head| {
                 let at = head * size;
                 let key = from * 3 * hidden + hidden + at;
                 Head {
-                    precision: self.precision,
+                    precision,
                     scale: 1.0 / (size as f32).sqrt(),
                     size,
                     rows,
-                    keys,
+                    keys: to - from,
                     places: [row * 3 * hidden + at, key, key + hidden],
                     stride: 3 * hidden,
-                    context: row * hidden + at,
+                    context: own * hidden + at,
                     context_stride: hidden,
-                    sums: row * heads + head,
+                    sums: own * heads + head,
                     heads,
                 }
             })
         })
     }
+}
+
+/// Which queries are computed.
+#[derive(Clone)]
+pub(super) enum Queries {
+    /// These rows of the batch.
+    Rows(std::ops::Range<usize>),
+    /// One of each text, whose rows stand first.
+    OneOfEach,
 }
 
 impl Dense {

@@ -10,6 +10,7 @@ mod embeddings;
 mod forward;
 mod packed;
 mod places;
+mod shared;
 
 use super::batch::{Batch, Reads};
 use super::kernels::units::{Panels, Precision, Rows, Turned};
@@ -44,6 +45,12 @@ struct LayerTape {
     x: Vec<f32>,
     /// Queries, keys and values side by side, \[tokens, 3 · hidden\].
     qkv: Vec<f32>,
+    after: AfterTape,
+}
+
+/// What comes after the projections, row by row.
+#[derive(Default)]
+struct AfterTape {
     /// Logarithm of each query's sum of exponentials, \[rows, heads\].
     log_sums: Vec<f32>,
     /// What attention gives, \[rows, hidden\].

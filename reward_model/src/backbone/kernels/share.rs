@@ -17,6 +17,11 @@ pub(crate) fn shared<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Whether this is within [`shared`], on a pool of several threads.
+pub(crate) fn is_shared() -> bool {
+    SHARED.get() && rayon::current_num_threads() > 1
+}
+
 /// Calls `work` with ranges that make up `0..count`, cut at multiples of `grain`: one range for each thread of the pool within
 /// [`shared`], and one for all elsewhere. The ranges must not matter to the numbers.
 pub(crate) fn parts(count: usize, grain: usize, work: &(dyn Fn(Range<usize>) + Sync)) {
@@ -43,7 +48,7 @@ pub(crate) fn map<T: Send, Scratch: Default>(
     count: usize,
     work: impl Fn(usize, &mut Scratch) -> T + Sync,
 ) -> Vec<T> {
-    if SHARED.get() && rayon::current_num_threads() > 1 {
+    if is_shared() {
         let indices = (0..count).into_par_iter();
         return indices
             .map_init(Scratch::default, |scratch, i| work(i, scratch))
