@@ -1,18 +1,20 @@
 //! How fast the engine trains and scores, beside how fast this machine multiplies: one JSON line for each.
 //!
-//! `cargo bench -p reward_model --bench engine -- BASE PAIRS.jsonl.gz [STEPS]`: BASE is a model folder; 2,000 of the file's
+//! `cargo bench -p reward_model --bench engine -- BASE PAIRS.jsonl.gz [STEPS [train|score]]`: BASE is a model folder; 2,000 of the file's
 //! pairs are trained on, 8 a step, at most 512 tokens a text, and 1,000 of their responses scored. Tokens are real ones: there
-//! is no padding.
+//! is no padding. With the variable AS_GIVEN, steps take the pairs in the file's order, so that losses can be compared.
 
 #[path = "../examples/fit/files.rs"]
 mod files;
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use reward_model::{Event, Example, Pair, Precision, Scorer, TrainConfig, TrainOutcome, TrainRequest, train};
+use reward_model::{
+    Event, Example, Pair, Precision, Schedule, Scorer, TrainConfig, TrainOutcome, TrainRequest, train,
+};
 use serde_json::json;
 
 #[global_allocator]
@@ -28,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("nothing measured: name a model folder and a file of pairs (see benches/engine.rs)");
         return Ok(());
     };
+    let what = more.get(1).map(String::as_str);
     let steps = more.first().map_or(Ok(40), |steps| steps.parse())?;
     let place = std::env::temp_dir().join(format!("engine-bench-{}", std::process::id()));
     let pairs = files::read(Path::new(file))?;
@@ -35,16 +38,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let measured = [Precision::F32, Precision::Bf16]
         .into_iter()
         .try_for_each(|precision| {
-            training(
-                base,
-                &pairs,
-                steps,
-                &place.join(format!("{precision:?}")),
-                precision,
-            )?;
-            scoring(base, &pairs, &place, precision)
+            if what != Some("score") {
+                let place = place.join(format!("{precision:?}"));
+                training(base, &pairs, steps, &place, precision)?;
+            }
+            if what != Some("train") {
+                scoring(base, &pairs, &place, precision)?;
+            }
+            Ok(())
         });
-    std::fs::remove_dir_all(&place)?;
+    if place.exists() {
+        std::fs::remove_dir_all(&place)?;
+    }
     measured
 }
 
@@ -111,6 +116,11 @@ fn training(
             base_model: base.into(),
             precision,
             learning_rate: 2e-5,
+            weight_decay: 0.0,
+            warmup_share: 0.0,
+            schedule: Schedule::Constant,
+            max_grad_norm: 0.0,
+            shuffle: std::env::var_os("AS_GIVEN").is_none(),
             checkpoint_every_seconds: 0,
             ..TrainConfig::full()
         },
@@ -151,22 +161,10 @@ fn training(
 
 /// A full model's scores of many responses, and of one of 256 tokens.
 fn scoring(base: &str, pairs: &[Pair], place: &Path, precision: Precision) -> Result<(), Box<dyn Error>> {
-    let request = TrainRequest {
-        config: TrainConfig {
-            base_model: base.into(),
-            ..TrainConfig::full()
-        },
-        train: pairs.iter().take(8).cloned().collect(),
-        held_out: Vec::new(),
-        run_dir: place.join("scored"),
-        cache_dir: place.join("cache"),
-        threads: None,
+    let scorer = match Scorer::load_with(Path::new(base), precision) {
+        Ok(scorer) => scorer,
+        Err(_) => Scorer::load_with(&one_step(base, pairs, place)?, precision)?,
     };
-    let outcome = train(&request, &mut |_| {}, &AtomicBool::new(false))?;
-    let TrainOutcome::Finished { model_dir, .. } = outcome else {
-        return Err("training was stopped".into());
-    };
-    let scorer = Scorer::load_with(&model_dir, precision)?;
     let example = |pair: &Pair, response: &str| Example {
         prompt: pair.prompt.clone(),
         response: response.to_owned(),
@@ -193,6 +191,26 @@ fn scoring(base: &str, pairs: &[Pair], place: &Path, precision: Precision) -> Re
             "one_request_tokens": scored[one].tokens, "one_request_ms": times[times.len() / 2], "peak_mb": peak_mb()})
     );
     Ok(())
+}
+
+/// A reward model made of a base model that is none yet.
+fn one_step(base: &str, pairs: &[Pair], place: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let request = TrainRequest {
+        config: TrainConfig {
+            base_model: base.into(),
+            ..TrainConfig::full()
+        },
+        train: pairs.iter().take(8).cloned().collect(),
+        held_out: Vec::new(),
+        run_dir: place.join("scored"),
+        cache_dir: place.join("cache"),
+        threads: None,
+    };
+    let outcome = train(&request, &mut |_| {}, &AtomicBool::new(false))?;
+    let TrainOutcome::Finished { model_dir, .. } = outcome else {
+        return Err("training was stopped".into());
+    };
+    Ok(model_dir)
 }
 
 /// Peak resident memory of this process in MiB, as Linux counts it.

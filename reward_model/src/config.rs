@@ -35,6 +35,9 @@ pub struct TrainConfig {
     pub precision: Precision,
     /// Pairs per optimizer step, at least 1.
     pub batch_pairs: usize,
+    /// Pairs of like length together, in batches whose order is drawn anew in each epoch; without it pairs come as they are given.
+    #[serde(default = "yes")]
+    pub shuffle: bool,
     /// How gradients move weights.
     #[serde(default)]
     pub optimizer: Rule,
@@ -80,6 +83,10 @@ pub struct ConfigError {
     pub message: String,
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl TrainConfig {
     /// Defaults for a head; chosen by five-fold cross-validation on 1,850 pairs of hh-rlhf's harmless set (docs/models.md).
     pub fn head() -> Self {
@@ -90,6 +97,7 @@ impl TrainConfig {
             epochs: 20,
             precision: Precision::F32,
             batch_pairs: 32,
+            shuffle: true,
             optimizer: Rule::Adamw,
             schedule: Schedule::Linear,
             learning_rate: 1e-2,

@@ -30,13 +30,9 @@ pub(super) struct Engine {
     /// For families that have one: the encoder written by hand. Others go through candle's graph.
     fused: Option<Fused>,
     packed: Packed,
-    slots: Vec<Mutex<Slot>>,
-}
-
-/// One sum of gradients, and what its thread computes with.
-struct Slot {
-    gradients: Gradients,
-    scratch: Scratch,
+    slots: Vec<Mutex<Gradients>>,
+    /// For as many threads as have computed at once.
+    scratch: Mutex<Vec<Scratch>>,
 }
 
 impl Engine {
@@ -50,14 +46,17 @@ impl Engine {
         let classifier = Classifier::load(family, &config, source, &mut weights)?;
         let fused = family.fused(&config, &weights, precision)?;
         let size = |(i, size)| vec![0.0; if i == WORDS { 0 } else { size }];
-        let slot = || Slot {
-            gradients: Gradients {
-                weights: weights.sizes().into_iter().enumerate().map(size).collect(),
+        let sums = || weights.sizes().into_iter().enumerate().map(size).collect();
+        let empty = || vec![Vec::new(); weights.names.len()];
+        // The first slot adds up in the step's own gradients.
+        let slots = (0..SLOTS).map(|slot| if slot == 0 { empty() } else { sums() });
+        let slot = |weights| {
+            Mutex::new(Gradients {
+                weights,
                 words: Vec::new(),
-            },
-            scratch: Scratch::default(),
+            })
         };
-        let slots = (0..SLOTS).map(|_| Mutex::new(slot())).collect();
+        let slots = slots.map(slot).collect();
         Ok(Self {
             family,
             config,
@@ -67,6 +66,7 @@ impl Engine {
             fused,
             packed: Packed::default(),
             slots,
+            scratch: Mutex::default(),
         })
     }
 
@@ -93,7 +93,7 @@ impl Engine {
         Self { fused: None, ..self }
     }
 
-    fn slot(&self, slot: usize) -> MutexGuard<'_, Slot> {
+    fn slot(&self, slot: usize) -> MutexGuard<'_, Gradients> {
         self.slots[slot].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -114,18 +114,15 @@ impl Engine {
     fn by_hand(
         &self,
         fused: &Fused,
-        slot: &mut Slot,
+        slot: &mut Gradients,
         batch: &Batch,
         slopes: impl FnOnce(&[f32]) -> Vec<f32>,
     ) -> Result<(), ModelError> {
         let (head, reads) = (&self.classifier.head, self.classifier.head.pooling.reads());
-        let states = fused.forward(
-            &self.weights,
-            &self.packed,
-            (batch, reads),
-            true,
-            &mut slot.scratch,
-        )?;
+        let pool = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = pool().pop().unwrap_or_default();
+        let (weights, packed) = (&self.weights, &self.packed);
+        let states = fused.forward(weights, packed, (batch, reads), true, &mut scratch)?;
         let hidden = self.family.hidden(&self.config)?;
         let shape = (states.len() / hidden, hidden);
         let states = Var::from_tensor(&Tensor::from_vec(states, shape, &Device::Cpu)?)?;
@@ -135,20 +132,14 @@ impl Engine {
             .remove(states.as_tensor())
             .ok_or_else(|| no_gradient("the states"))?;
         let dstates = Floats::of(&dstates.contiguous()?)?.to_vec();
-        let Slot { gradients, scratch } = slot;
-        Ok(fused.backward(
-            &self.weights,
-            &self.packed,
-            (batch, reads),
-            dstates,
-            scratch,
-            gradients,
-        )?)
+        fused.backward(weights, packed, (batch, reads), dstates, &mut scratch, slot)?;
+        pool().push(scratch);
+        Ok(())
     }
 
     fn by_graph(
         &self,
-        slot: &mut Slot,
+        slot: &mut Gradients,
         batch: &Batch,
         slopes: impl FnOnce(&[f32]) -> Vec<f32>,
     ) -> Result<(), ModelError> {
@@ -161,9 +152,7 @@ impl Engine {
         let width = words.dim(1)?;
         let rows = Floats::of(&words)?;
         let rows = rows.chunks_exact(width).zip(batch.ids());
-        slot.gradients
-            .words
-            .extend(rows.map(|(row, &id)| (id, row.to_vec())));
+        slot.words.extend(rows.map(|(row, &id)| (id, row.to_vec())));
         Ok(())
     }
 
@@ -172,13 +161,13 @@ impl Engine {
         &self,
         rewards: &Tensor,
         slopes: impl FnOnce(&[f32]) -> Vec<f32>,
-        slot: &mut Slot,
+        slot: &mut Gradients,
     ) -> Result<candle_core::backprop::GradStore, ModelError> {
         // The loss's slope by each reward is known in closed form; a weighted sum of rewards has the same gradient.
         let slopes = slopes(&rewards.to_vec1::<f32>()?);
         let slopes = Tensor::from_vec(slopes, rewards.dims1()?, &Device::Cpu)?;
         let mut store = (rewards * slopes)?.sum_all()?.backward()?;
-        for (var, to) in self.weights.vars.iter().zip(&mut slot.gradients.weights) {
+        for (var, to) in self.weights.vars.iter().zip(&mut slot.weights) {
             if let Some(from) = store.remove(var.as_tensor()).filter(|_| !to.is_empty()) {
                 add_scaled(to, &Floats::of(&from)?, 1.0);
             }
@@ -186,24 +175,36 @@ impl Engine {
         Ok(store)
     }
 
-    /// Adds the slots' sums to `gradients`, in their order, and empties them.
+    /// Begins a step whose gradients go into `gradients`, which are zero.
+    pub fn begin(&self, gradients: &mut [Vec<f32>]) {
+        self.lend(gradients);
+    }
+
+    /// Gives the first slot the memory of a step's gradients to add up in, or takes it back.
+    fn lend(&self, gradients: &mut [Vec<f32>]) {
+        let slot = &mut *self.slot(0);
+        for (place, (own, all)) in slot.weights.iter_mut().zip(gradients).enumerate() {
+            if place != WORDS {
+                std::mem::swap(own, all);
+            }
+        }
+    }
+
+    /// Ends a step: `gradients` become the slots' sums, added in their order, and the slots are empty again.
     pub fn collect(&self, gradients: &mut [Vec<f32>]) {
-        let mut slots: Vec<_> = (0..SLOTS).map(|slot| self.slot(slot)).collect();
-        for (place, to) in gradients
-            .iter_mut()
-            .enumerate()
-            .filter(|(place, _)| *place != WORDS)
-        {
-            for slot in &mut slots {
-                let from = slot.gradients.weights[place].par_chunks_mut(CHUNK);
+        self.lend(gradients);
+        for slot in 1..SLOTS {
+            let slot = &mut *self.slot(slot);
+            for (to, from) in gradients.iter_mut().zip(&mut slot.weights) {
+                let from = from.par_chunks_mut(CHUNK);
                 to.par_chunks_mut(CHUNK).zip(from).for_each(|(to, from)| {
                     add_scaled(to, from, 1.0);
                     from.fill(0.0);
                 });
             }
         }
-        for slot in &mut slots {
-            for (id, row) in slot.gradients.words.drain(..) {
+        for slot in 0..SLOTS {
+            for (id, row) in self.slot(slot).words.drain(..) {
                 let at = id as usize * row.len();
                 add_scaled(&mut gradients[WORDS][at..at + row.len()], &row, 1.0);
             }

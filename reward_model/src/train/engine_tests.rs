@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::engine::Engine;
-use crate::backbone::{Batch, Family, ModelConfig, Precision, Source};
+use crate::backbone::{Batch, Family, ModelConfig, Precision, Source, shared};
 use crate::loss::bradley_terry;
 
 /// How far rewards may be off, and gradients in proportion to their length.
@@ -43,6 +43,8 @@ fn check(name: &str, engine: &Engine, expected: &Value, tolerance: Tolerance) {
     theirs.sort();
     assert_eq!(names, theirs, "{name}");
 
+    let mut gradients: Vec<Vec<f32>> = engine.weights.sizes().into_iter().map(|n| vec![0.0; n]).collect();
+    engine.begin(&mut gradients);
     let mut loss = 0.0;
     for (i, pair) in ids.chunks(2).enumerate() {
         let batch = Batch::new(pair.iter().map(Vec::as_slice));
@@ -63,7 +65,6 @@ fn check(name: &str, engine: &Engine, expected: &Value, tolerance: Tolerance) {
     }
     let want = expected["loss"].as_f64().unwrap();
     assert!((loss - want).abs() < tolerance.rewards, "{name}: {loss} {want}");
-    let mut gradients: Vec<Vec<f32>> = engine.weights.sizes().into_iter().map(|n| vec![0.0; n]).collect();
     engine.collect(&mut gradients);
     for (name_of, got) in engine.weights.names.iter().zip(&gradients) {
         let want = &expected["gradients"][name_of];
@@ -125,5 +126,27 @@ fn decoders_equal_transformers() {
     for name in ["llama", "qwen2", "qwen3", "gemma2", "gemma3"] {
         let (engine, expected) = engine(name, Precision::F32);
         check(name, &engine, &expected, EXACT);
+    }
+}
+
+/// The rows of a text shared between threads, and one thread for all.
+#[test]
+fn shared_rewards_are_the_same() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    for precision in [Precision::F32, Precision::Bf16] {
+        let (engine, expected) = engine("tiny", precision);
+        let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
+        let long: Vec<u32> = ids.iter().flatten().copied().take(90).collect();
+        let frozen = engine.frozen().unwrap();
+        for texts in [
+            vec![long.clone()],
+            vec![ids[0].clone(), long, ids[1].clone()],
+            vec![vec![2]],
+        ] {
+            let batch = Batch::new(texts.iter().map(Vec::as_slice));
+            let alone = frozen.rewards(&batch).unwrap();
+            let together = pool.install(|| shared(|| frozen.rewards(&batch))).unwrap();
+            assert_eq!(alone, together);
+        }
     }
 }

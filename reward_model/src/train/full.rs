@@ -109,6 +109,7 @@ impl Learner for Full<'_> {
     ) -> Result<StepSums, TrainError> {
         let size = |pair: usize| self.train[pair].iter().map(|text| text.ids.len()).sum::<usize>();
         self.lanes.install(|| self.engine.refresh())?;
+        self.engine.begin(gradients);
         let slots = self.deal(pairs, size);
         let mut sums = StepSums {
             loss: 0.0,

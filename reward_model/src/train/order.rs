@@ -7,7 +7,7 @@ use crate::random::Random;
 pub(super) struct Batches {
     lengths: Vec<usize>,
     size: usize,
-    seed: u64,
+    seed: Option<u64>,
     epoch: Option<u64>,
     batches: Vec<Vec<usize>>,
 }
@@ -18,7 +18,7 @@ impl Batches {
         Self {
             lengths,
             size: config.batch_pairs,
-            seed: config.seed,
+            seed: config.shuffle.then_some(config.seed),
             epoch: None,
             batches: Vec::new(),
         }
@@ -27,11 +27,20 @@ impl Batches {
     /// Places of the pairs of one step of an epoch; both count from 0.
     pub fn of(&mut self, epoch: u64, step: u64) -> &[usize] {
         if self.epoch != Some(epoch) {
-            self.batches = batches(&self.lengths, self.size, self.seed, epoch);
+            self.batches = match self.seed {
+                Some(seed) => batches(&self.lengths, self.size, seed, epoch),
+                None => as_given(self.lengths.len(), self.size),
+            };
             self.epoch = Some(epoch);
         }
         &self.batches[step as usize]
     }
+}
+
+/// Batches in the order of the pairs.
+fn as_given(pairs: usize, size: usize) -> Vec<Vec<usize>> {
+    let all: Vec<usize> = (0..pairs).collect();
+    all.chunks(size).map(<[usize]>::to_vec).collect()
 }
 
 /// Batches of one epoch: pairs of like length together, so that the lanes finish together, in shuffled order. A pure
@@ -56,6 +65,11 @@ fn batches(lengths: &[usize], size: usize, seed: u64, epoch: u64) -> Vec<Vec<usi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pairs_come_as_given_unless_shuffled() {
+        assert_eq!(as_given(5, 2), [vec![0, 1], vec![2, 3], vec![4]]);
+    }
 
     #[test]
     fn every_pair_once_and_the_seed_decides() {
