@@ -98,19 +98,34 @@ fn two_hundred_thousand_words_train() {
 fn one_token_trains() {
     let mut one = pair("a", "you");
     one.prompt.clear();
-    trains("token", &[one.clone()], &[one], None);
+    trains(
+        "token",
+        std::slice::from_ref(&one),
+        std::slice::from_ref(&one),
+        None,
+    );
 }
 
 #[test]
 fn unknown_characters_train() {
     let odd = pair("漢字 \u{0}\u{200f}שלום", "👩‍👩‍👧 \u{feff}\u{10ffff}");
-    trains("unknown", &[odd.clone()], &[odd], None);
+    trains(
+        "unknown",
+        std::slice::from_ref(&odd),
+        std::slice::from_ref(&odd),
+        None,
+    );
 }
 
 #[test]
 fn an_identical_pair_trains() {
     let same = pair("yes", "yes");
-    trains("identical", &[same.clone()], &[same], None);
+    trains(
+        "identical",
+        std::slice::from_ref(&same),
+        std::slice::from_ref(&same),
+        None,
+    );
 }
 
 #[test]
