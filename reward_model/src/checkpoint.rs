@@ -42,8 +42,11 @@ pub(crate) fn write_folder(
         }
     }
     std::fs::create_dir_all(&new).map_err(ModelError::file(&new))?;
-    fill(&new)?;
-    sync(&new)?;
+    if let Err(error) = fill(&new).and_then(|()| sync(&new)) {
+        // Half a folder would only keep a full disk full; if it cannot be removed either, the next write does it.
+        let _ = std::fs::remove_dir_all(&new);
+        return Err(error);
+    }
     if place.exists() {
         std::fs::rename(place, &old).map_err(ModelError::file(place))?;
     }
@@ -96,11 +99,25 @@ impl Checkpoints {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(ModelError::file(&self.folder)(error)),
         };
-        let steps = entries.filter_map(|entry| {
-            entry
-                .ok()?
+        let entries: Vec<_> = entries.flatten().collect();
+        for entry in &entries {
+            // A process that died between two renamings left the whole checkpoint under its old name.
+            if let Some(name) = entry
                 .file_name()
-                .to_str()?
+                .to_str()
+                .and_then(|name| name.strip_prefix(".old-"))
+            {
+                let place = self.folder.join(name);
+                if !place.exists() {
+                    std::fs::rename(entry.path(), &place).map_err(ModelError::file(&place))?;
+                }
+            }
+        }
+        let steps = entries.iter().filter_map(|entry| {
+            let name = entry.file_name();
+            let name = name.to_str()?;
+            name.strip_prefix(".old-")
+                .unwrap_or(name)
                 .strip_prefix("step-")?
                 .parse::<u64>()
                 .ok()
@@ -108,9 +125,14 @@ impl Checkpoints {
         let Some(step) = steps.max() else { return Ok(None) };
         let path = self.path(step).join("state.json");
         let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
-        serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|error| ModelError::content(&path, error))
+        let state: State = serde_json::from_str(&text).map_err(|error| ModelError::content(&path, error))?;
+        if state.step != step {
+            return Err(ModelError::content(
+                &path,
+                format!("step is {}, in the folder of step {step}", state.step),
+            ));
+        }
+        Ok(Some(state))
     }
 
     /// Writes a checkpoint and removes older ones.

@@ -119,7 +119,8 @@ impl Encoder {
     pub fn load(folder: &Path, max_tokens: usize) -> Result<Self, ModelError> {
         let path = folder.join("tokenizer.json");
         let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
-        let mut tokenizer: Tokenizer = text.parse().map_err(|error| ModelError::content(&path, error))?;
+        let mut tokenizer: Tokenizer =
+            unbroken(|| text.parse()).map_err(|error| ModelError::content(&path, error))?;
         // Published tokenizers carry their trainer's truncation and padding; ours are decided here.
         tokenizer
             .with_truncation(None)
@@ -128,7 +129,9 @@ impl Encoder {
         let chat = ChatTemplate::of_model(folder)?;
         let around = match chat {
             Some(_) => Default::default(),
-            None => special_tokens(&tokenizer).map_err(|error| ModelError::content(&path, error))?,
+            None => {
+                unbroken(|| special_tokens(&tokenizer)).map_err(|error| ModelError::content(&path, error))?
+            }
         };
         let max_tokens = max_tokens.max(around[0].len() + around[1].len() + 1);
         Ok(Self {
@@ -160,6 +163,7 @@ impl Encoder {
         self.tokenizer
             .get_vocab(true)
             .values()
+            .chain(self.around.iter().flatten())
             .max()
             .map_or(0, |id| *id as usize + 1)
     }
@@ -201,9 +205,7 @@ impl Encoder {
     /// # Errors
     /// When the tokenizer fails.
     pub fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
-        let encoding = self
-            .tokenizer
-            .encode_fast(text, false)
+        let encoding = unbroken(|| self.tokenizer.encode_fast(text, false))
             .map_err(|error| ModelError::Tokenizer(error.to_string()))?;
         let all = encoding.get_ids();
         let [before, behind] = &self.around;
@@ -212,6 +214,9 @@ impl Encoder {
         while ids.len() > 1 && self.padding.is_some() && ids.last().copied() == self.padding {
             ids.pop();
         }
+        if ids.is_empty() {
+            return Err(ModelError::Tokenizer("it made no token of a text".to_owned()));
+        }
         Ok(Encoded { ids, cut_tokens })
     }
 
@@ -219,6 +224,12 @@ impl Encoder {
     pub(crate) fn encode_all<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Encoded>, ModelError> {
         texts.par_iter().map(|text| self.encode(text.as_ref())).collect()
     }
+}
+
+/// The tokenizers crate panics on some broken files, as where a template names a token that is not there: an error here.
+fn unbroken<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err("the tokenizer's file contradicts itself".into()))
 }
 
 /// What the tokenizer's template puts before and behind a text.

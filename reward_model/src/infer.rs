@@ -16,7 +16,7 @@ use crate::error::ModelError;
 use crate::head::{DenseLayer, Pooling};
 use crate::lanes::{Lanes, groups};
 use crate::padding;
-use crate::save::{About, kind};
+use crate::save::{About, check_tokenizer, kind};
 use crate::train::hash_model;
 
 /// A response's reward.
@@ -88,7 +88,7 @@ impl Scorer {
                 )
             }
             Method::Head => {
-                let (pooling, layers) = modules(folder)?;
+                let (pooling, layers) = modules(folder, family.hidden(&config)?)?;
                 let settings = read_json(&folder.join("sentence_bert_config.json")).unwrap_or_default();
                 let model = Model::Head {
                     backbone: family.backbone_of(&config, folder, precision)?,
@@ -107,12 +107,7 @@ impl Scorer {
             _ => None,
         };
         let encoder = Encoder::load(folder, limit)?.without_padding(padding);
-        if encoder.vocabulary() > config.count("vocab_size")? {
-            return Err(ModelError::content(
-                folder,
-                "the tokenizer has more tokens than the model",
-            ));
-        }
+        check_tokenizer(folder, &config, &encoder, family.max_tokens(&config)?)?;
         Ok(Self {
             model,
             encoder,
@@ -270,7 +265,7 @@ fn read_json(path: &Path) -> Result<Value, ModelError> {
 }
 
 /// Pooling and Dense modules as `modules.json` lists them after the Transformer.
-fn modules(folder: &Path) -> Result<(Pooling, Vec<DenseLayer>), ModelError> {
+fn modules(folder: &Path, hidden: usize) -> Result<(Pooling, Vec<DenseLayer>), ModelError> {
     let path = folder.join("modules.json");
     let list = read_json(&path)?;
     let (mut pooling, mut layers) = (None::<Pooling>, Vec::<DenseLayer>::new());
@@ -282,6 +277,11 @@ fn modules(folder: &Path) -> Result<(Pooling, Vec<DenseLayer>), ModelError> {
             "Pooling" if pooling.is_none() => {
                 let read: Pooling = serde_json::from_value(read_json(&file)?)
                     .map_err(|error| ModelError::content(&file, error))?;
+                if read.word_embedding_dimension != hidden {
+                    let own = read.word_embedding_dimension;
+                    let message = format!("word_embedding_dimension is {own}, but the model's is {hidden}");
+                    return Err(ModelError::content(&file, message));
+                }
                 if !read.supported() {
                     return Err(ModelError::content(
                         &file,
@@ -296,6 +296,7 @@ fn modules(folder: &Path) -> Result<(Pooling, Vec<DenseLayer>), ModelError> {
                     let missing = || ModelError::content(&file, format!("no {field}"));
                     config[field]
                         .as_u64()
+                        .filter(|size| *size > 0)
                         .map(|size| size as usize)
                         .ok_or_else(missing)
                 };

@@ -61,16 +61,30 @@ impl About {
 /// What is missing or unsupported.
 pub fn check_base_model(folder: &Path) -> Result<(), ModelError> {
     let config = ModelConfig::load(folder)?;
-    let encoder = Encoder::load(folder, Family::of(&config)?.max_tokens(&config)?)?;
-    let (own, words) = (encoder.vocabulary(), config.count("vocab_size")?);
-    if own > words {
-        let message = format!("{own} tokens, but config.json has {words}");
-        return Err(ModelError::content(&folder.join("tokenizer.json"), message));
-    }
+    let positions = Family::of(&config)?.max_tokens(&config)?;
+    check_tokenizer(folder, &config, &Encoder::load(folder, positions)?, positions)?;
     for weights in weight_files(folder)? {
         std::fs::metadata(&weights).map_err(ModelError::file(&weights))?;
     }
     Ok(())
+}
+
+/// Checks that a model has words and positions for all that its tokenizer makes.
+pub(crate) fn check_tokenizer(
+    folder: &Path,
+    config: &ModelConfig,
+    encoder: &Encoder,
+    positions: usize,
+) -> Result<(), ModelError> {
+    let (own, words) = (encoder.vocabulary(), config.count("vocab_size")?);
+    let message = if own > words {
+        format!("{own} tokens, but vocab_size in config.json is {words}")
+    } else if encoder.max_tokens() > positions {
+        format!("its special tokens leave no room for a text: the model takes {positions} tokens")
+    } else {
+        return Ok(());
+    };
+    Err(ModelError::content(&folder.join("tokenizer.json"), message))
 }
 
 /// What both kinds of folder are made from.

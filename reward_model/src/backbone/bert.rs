@@ -37,7 +37,7 @@ pub(super) fn sizes(config: &ModelConfig) -> Result<Sizes, ModelError> {
         hidden: config.count("hidden_size")?,
         inner: config.count("intermediate_size")?,
         heads: config.count("num_attention_heads")?,
-        layers: config.count("num_hidden_layers")?,
+        layers: config.layers("num_hidden_layers")?,
         epsilon: config.number_or("layer_norm_eps", 1e-12)?,
         activation: config.activation("hidden_act", "gelu")?,
     })

@@ -7,6 +7,11 @@ use serde_json::{Map, Value};
 use super::ops::{Activation, Rotation};
 use crate::error::ModelError;
 
+/// Above these a number in the file is a mistake, and believing it would ask for more memory than there is.
+const LARGEST_COUNT: u64 = (1 << 31) - 1;
+const MOST_LAYERS: usize = 1024;
+const LONGEST_HEAD: usize = 8192;
+
 /// The file's content; what is missing or unsupported is named with the file.
 #[derive(Debug, Clone)]
 pub(crate) struct ModelConfig {
@@ -52,7 +57,9 @@ impl ModelConfig {
 
     /// A count, or another where the file has none.
     pub fn count_or(&self, field: &str, otherwise: usize) -> Result<usize, ModelError> {
-        self.or(field, otherwise, |value| value.as_u64().map(|n| n as usize))
+        self.or(field, otherwise, |value| {
+            value.as_u64().filter(|n| *n <= LARGEST_COUNT).map(|n| n as usize)
+        })
     }
 
     /// A number, or another where the file has none.
@@ -106,10 +113,29 @@ impl ModelConfig {
     /// Length of a head where it is the hidden size's share.
     pub fn head_size(&self, hidden: &str, heads: &str) -> Result<usize, ModelError> {
         let (hidden_size, count) = (self.count(hidden)?, self.count(heads)?);
-        if hidden_size.is_multiple_of(count) {
-            Ok(hidden_size / count)
-        } else {
-            Err(self.error(format!("{hidden} must be a multiple of {heads}")))
+        if !hidden_size.is_multiple_of(count) {
+            return Err(self.error(format!("{hidden} must be a multiple of {heads}")));
+        }
+        self.head_of(hidden_size / count)
+    }
+
+    /// A head of this length, if there can be one.
+    pub fn head_of(&self, size: usize) -> Result<usize, ModelError> {
+        if size > LONGEST_HEAD {
+            return Err(self.error(format!(
+                "heads of {size} elements; at most {LONGEST_HEAD} are supported"
+            )));
+        }
+        Ok(size)
+    }
+
+    /// How many layers there are.
+    pub fn layers(&self, field: &str) -> Result<usize, ModelError> {
+        match self.count(field)? {
+            count if count > MOST_LAYERS => {
+                Err(self.error(format!("{field} is {count}; at most {MOST_LAYERS} are supported")))
+            }
+            count => Ok(count),
         }
     }
 
@@ -121,6 +147,9 @@ impl ModelConfig {
     /// How heads of `size` turn: by `rope_parameters` (transformers 5), which may differ by kind of layer, or by
     /// `rope_theta` and `rope_scaling`.
     pub fn rotation(&self, kind: &str, theta: f64, size: usize) -> Result<Rotation, ModelError> {
+        if !size.is_multiple_of(2) {
+            return Err(self.error(format!("heads of {size} elements, an odd number, cannot turn")));
+        }
         let parameters = self.get("rope_parameters");
         let own = parameters.map(|all| all.get(kind).unwrap_or(all));
         let read = |field: &str| own.and_then(|own| own.get(field)).and_then(Value::as_f64);

@@ -122,7 +122,7 @@ impl Deberta {
                 dense_norm: b.layer_norm(&name("output.LayerNorm"), hidden, epsilon)?,
             })
         };
-        let layers = (0..config.count("num_hidden_layers")?)
+        let layers = (0..config.layers("num_hidden_layers")?)
             .map(layer)
             .collect::<Result<_, ModelError>>()?;
         let count = 2 * distances.span() as usize;

@@ -62,7 +62,7 @@ pub(super) struct Decoder {
 pub(super) fn head_size(config: &ModelConfig) -> Result<usize, ModelError> {
     match config.count_or("head_dim", 0)? {
         0 => config.head_size("hidden_size", "num_attention_heads"),
-        size => Ok(size),
+        size => config.head_of(size),
     }
 }
 
@@ -85,7 +85,7 @@ impl Decoder {
             options: &options,
             builder: b,
         };
-        let layers = (0..config.count("num_hidden_layers")?)
+        let layers = (0..config.layers("num_hidden_layers")?)
             .map(|i| loader.layer(i))
             .collect::<Result<_, ModelError>>()?;
         let last_norm = b.rms_norm("norm", hidden, epsilon, options.gain_offset)?;

@@ -28,7 +28,7 @@ pub(super) fn sizes(config: &ModelConfig) -> Result<Sizes, ModelError> {
         hidden: config.count("dim")?,
         inner: config.count("hidden_dim")?,
         heads: config.count("n_heads")?,
-        layers: config.count("n_layers")?,
+        layers: config.layers("n_layers")?,
         epsilon: 1e-12,
         activation: config.activation("activation", "gelu")?,
     })

@@ -107,7 +107,14 @@ impl Family {
 
     /// Tokens of the longest text that the model takes.
     pub fn max_tokens(&self, config: &ModelConfig) -> Result<usize, ModelError> {
-        Ok(config.count("max_position_embeddings")? - skipped(self.kind, config)?)
+        let (positions, skipped) = (
+            config.count("max_position_embeddings")?,
+            skipped(self.kind, config)?,
+        );
+        match positions.saturating_sub(skipped) {
+            0 => Err(config.error("max_position_embeddings leaves no room for a text")),
+            tokens => Ok(tokens),
+        }
     }
 
     /// Length of a hidden state.

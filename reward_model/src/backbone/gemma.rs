@@ -41,7 +41,7 @@ fn gemma(config: &ModelConfig, window: usize, local_theta: f64, theta: f64) -> R
         scale: per_score.powf(-0.5) as f32,
         cap: config.number("attn_logit_softcapping")?.map(|cap| cap as f32),
         activation: config.activation("hidden_activation", "gelu_pytorch_tanh")?,
-        reach: (0..config.count("num_hidden_layers")?)
+        reach: (0..config.layers("num_hidden_layers")?)
             .map(reach)
             .collect::<Result<_, ModelError>>()?,
     })

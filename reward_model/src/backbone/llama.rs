@@ -31,7 +31,7 @@ pub(super) fn llama(config: &ModelConfig) -> Result<Options, ModelError> {
         scale: 1.0 / (size as f32).sqrt(),
         cap: None,
         activation: config.activation("hidden_act", "silu")?,
-        reach: (0..config.count("num_hidden_layers")?)
+        reach: (0..config.layers("num_hidden_layers")?)
             .map(|layer| (span(layer), rotation.clone()))
             .collect(),
     })

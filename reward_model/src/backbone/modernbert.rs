@@ -67,7 +67,7 @@ impl ModernBert {
                 rotation,
             })
         };
-        let layers = (0..config.count("num_hidden_layers")?)
+        let layers = (0..config.layers("num_hidden_layers")?)
             .map(layer)
             .collect::<Result<_, ModelError>>()?;
         Ok(Self {

@@ -26,11 +26,15 @@ impl Source {
         for file in weight_files(folder)? {
             let part = Self::open(&file, seed)?;
             match &mut all {
-                Some(all) => all.tensors.extend(part.tensors),
+                Some(all) => {
+                    all.tensors.extend(part.tensors);
+                    // What is then missing is missing from all of them.
+                    all.path = folder.join(INDEX);
+                }
                 None => all = Some(part),
             }
         }
-        all.ok_or_else(|| ModelError::content(folder, "the index names no file of weights"))
+        all.ok_or_else(|| no_weights(&folder.join(INDEX)))
     }
 
     /// Reads the whole file. `seed` decides what [`Source::or_random`] makes.
@@ -89,12 +93,19 @@ impl Source {
     }
 }
 
+/// The file that lists shards.
+const INDEX: &str = "model.safetensors.index.json";
+
+fn no_weights(index: &Path) -> ModelError {
+    ModelError::content(index, "weight_map names no file of weights")
+}
+
 /// The files of a model folder's weights, in the order of their names.
 ///
 /// # Errors
 /// When there is neither one file nor a readable index of shards.
 pub(crate) fn weight_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, ModelError> {
-    let index = folder.join("model.safetensors.index.json");
+    let index = folder.join(INDEX);
     if !index.exists() {
         return Ok(vec![folder.join("model.safetensors")]);
     }
@@ -103,10 +114,13 @@ pub(crate) fn weight_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, Mod
         serde_json::from_str(&text).map_err(|error| ModelError::content(&index, error))?;
     let map = json["weight_map"].as_object().into_iter().flatten();
     let names: std::collections::BTreeSet<&str> = map.filter_map(|(_, file)| file.as_str()).collect();
+    if names.is_empty() {
+        return Err(no_weights(&index));
+    }
     // A name with folders in it could lead out of the model's.
     match names
         .iter()
-        .find(|name| Path::new(name).components().count() != 1)
+        .find(|name| Path::new(name).file_name() != Some(name.as_ref()))
     {
         Some(name) => Err(ModelError::content(
             &index,
