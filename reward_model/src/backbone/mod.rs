@@ -17,6 +17,7 @@ mod modernbert;
 mod ops;
 mod post_norm;
 mod score_head;
+mod tensor_file;
 mod weights;
 
 use candle_core::{Tensor, Var};

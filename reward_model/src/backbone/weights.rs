@@ -3,17 +3,20 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
 use safetensors::{Dtype, View};
 
 use super::Floats;
+use super::tensor_file::TensorFile;
 use crate::error::ModelError;
 use crate::random::Random;
 
 /// The tensors of a model folder or of one `.safetensors` file, handed out by name.
 pub(crate) struct Source {
-    tensors: HashMap<String, Tensor>,
+    /// The file that each name is in.
+    tensors: HashMap<String, Arc<TensorFile>>,
     path: std::path::PathBuf,
     random: Random,
 }
@@ -37,13 +40,11 @@ impl Source {
         all.ok_or_else(|| no_weights(&folder.join(INDEX)))
     }
 
-    /// Reads the whole file. `seed` decides what [`Source::or_random`] makes.
+    /// Reads what the file lists; tensors are read when they are taken. `seed` decides what [`Source::or_random`] makes.
     pub fn open(path: &Path, seed: u64) -> Result<Self, ModelError> {
-        std::fs::metadata(path).map_err(ModelError::file(path))?;
-        let tensors = candle_core::safetensors::load(path, &Device::Cpu)
-            .map_err(|error| ModelError::content(path, error))?;
+        let file = Arc::new(TensorFile::open(path)?);
         Ok(Self {
-            tensors,
+            tensors: file.names().map(|name| (name.clone(), file.clone())).collect(),
             path: path.to_owned(),
             random: Random::new(seed, 1),
         })
@@ -57,12 +58,7 @@ impl Source {
     /// Takes a tensor out, as contiguous f32 of the shape that is expected.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
         let missing = || ModelError::content(&self.path, format!("no tensor {name}"));
-        let tensor = self.tensors.remove(name).ok_or_else(missing)?;
-        if tensor.dims() != shape {
-            let message = format!("{name} has shape {:?}, {shape:?} was expected", tensor.dims());
-            return Err(ModelError::content(&self.path, message));
-        }
-        Ok(tensor.to_dtype(candle_core::DType::F32)?.contiguous()?)
+        self.tensors.remove(name).ok_or_else(missing)?.read(name, shape)
     }
 
     /// Takes a tensor out, or makes one from N(0, 0.02²), as transformers initialises BERT.
