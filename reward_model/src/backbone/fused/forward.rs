@@ -76,7 +76,7 @@ impl Fused {
         let (hidden, mut residual) = (self.sizes.hidden, take(&mut scratch.rows));
         gather(&tape.x, read, hidden, &mut residual);
         scratch.left.fill(self.precision, &residual, hidden);
-        layer.attention[0].into_part(&scratch.left, &mut tape.qkv, 3 * hidden);
+        layer.attention[0].write_part(&scratch.left, &mut tape.qkv, 3 * hidden);
         let heads = self.heads(batch, Queries::OneOfEach);
         self.after(
             layer,
@@ -101,7 +101,7 @@ impl Fused {
         let hidden = self.sizes.hidden;
         scratch.left.fill(self.precision, x, hidden);
         for part in usize::from(!queries)..3 {
-            layer.attention[part].into_part(&scratch.left, &mut qkv[part * hidden..], 3 * hidden);
+            layer.attention[part].write_part(&scratch.left, &mut qkv[part * hidden..], 3 * hidden);
         }
     }
 
@@ -131,16 +131,16 @@ impl Fused {
             head.forward(qkv, context, log_sums, &mut scratch.head);
         }
         scratch.left.fill(precision, context, hidden);
-        layer.attention[3].onto(&scratch.left, residual, sum);
+        layer.attention[3].write_onto(&scratch.left, residual, sum);
         let epsilon = self.sizes.epsilon as f32;
         let norm = &layer.attention_norm;
         kernels::layer_norm(sum, &norm.gain, &norm.bias, epsilon, y);
         wide.resize(rows * inner, 0.0);
         scratch.left.fill(precision, y, hidden);
-        layer.widen.into_part(&scratch.left, wide, inner);
+        layer.widen.write_part(&scratch.left, wide, inner);
         self.sizes.activation.forward(wide, &mut scratch.active);
         scratch.left.fill(precision, &scratch.active, inner);
-        layer.narrow.onto(&scratch.left, y, wide_sum);
+        layer.narrow.write_onto(&scratch.left, y, wide_sum);
         let norm = &layer.dense_norm;
         kernels::layer_norm(wide_sum, &norm.gain, &norm.bias, epsilon, next);
     }
@@ -195,7 +195,7 @@ pub(super) enum Queries {
 
 impl Dense {
     /// `x · wᵀ + b` into rows that are `stride` apart.
-    fn into_part(&self, x: &Rows, out: &mut [f32], stride: usize) {
+    fn write_part(&self, x: &Rows, out: &mut [f32], stride: usize) {
         for row in out.chunks_mut(stride).take(x.data.len() / x.units.max(1)) {
             row[..self.bias.len()].copy_from_slice(&self.bias);
         }
@@ -203,7 +203,7 @@ impl Dense {
     }
 
     /// `x · wᵀ + b + residual`.
-    fn onto(&self, x: &Rows, residual: &[f32], out: &mut Vec<f32>) {
+    fn write_onto(&self, x: &Rows, residual: &[f32], out: &mut Vec<f32>) {
         let width = self.bias.len();
         out.resize(residual.len(), 0.0);
         for (to, from) in out.chunks_exact_mut(width).zip(residual.chunks_exact(width)) {

@@ -104,7 +104,6 @@ pub(crate) fn exponentials(
 
 /// From scores and gradients of probabilities to probabilities, `exp(score · scale − log)`, and gradients of scores,
 /// `scale · p · (dp − dot)`, both in place; `dots` has each row's Σ p · dp.
-#[expect(clippy::too_many_arguments, reason = "the operands of one loop")]
 pub(crate) fn score_gradients(
     scores: &mut [f32],
     slopes: &mut [f32],
