@@ -15,6 +15,7 @@ pub mod routes;
 pub mod scoring;
 pub mod security;
 pub mod site;
+pub mod standalone;
 pub mod state;
 pub mod telemetry;
 pub mod worker;

@@ -43,7 +43,8 @@ pub fn train_config(settings: &Settings, base_model: &std::path::Path, use_margi
     }
 }
 
-fn default_config(method: run::Method) -> TrainConfig {
+/// The engine's own defaults for a method.
+pub fn default_config(method: run::Method) -> TrainConfig {
     let config = match method {
         run::Method::Head => TrainConfig::head(),
         run::Method::Full => TrainConfig::full(),

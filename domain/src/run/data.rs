@@ -72,12 +72,21 @@ pub fn margin_of(strength: Option<i32>) -> f32 {
 
 /// Whether the prompt of this content hash is held out, at so many percent.
 pub fn is_held_out(content_hash: &str, percent: u8, seed: u64) -> bool {
+    u64::from(draw(content_hash, seed)) * 100 < (u64::from(percent) << 32)
+}
+
+/// [`is_held_out`] for a share in 0..=1 instead of percent.
+pub fn is_in_share(content_hash: &str, share: f64, seed: u64) -> bool {
+    f64::from(draw(content_hash, seed)) < share * (1_u64 << 32) as f64
+}
+
+/// What decides on which side a prompt comes, whatever else is there.
+fn draw(content_hash: &str, seed: u64) -> u32 {
     let digest = Sha256::new()
         .chain_update(seed.to_le_bytes())
         .chain_update(content_hash)
         .finalize();
-    let draw = u32::from_le_bytes(std::array::from_fn(|i| digest[i]));
-    u64::from(draw) * 100 < (u64::from(percent) << 32)
+    u32::from_le_bytes(std::array::from_fn(|i| digest[i]))
 }
 
 impl Default for DataChoice {
@@ -144,6 +153,7 @@ mod tests {
         for n in 0..1000 {
             let hash = format!("{n:064x}");
             assert!(!is_held_out(&hash, 10, 3) || is_held_out(&hash, 20, 3));
+            assert_eq!(is_held_out(&hash, 10, 3), is_in_share(&hash, 0.1, 3));
         }
         let moved =
             (0..1000).filter(|n| is_held_out(&format!("{n}"), 10, 1) != is_held_out(&format!("{n}"), 10, 2));

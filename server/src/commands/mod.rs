@@ -1,12 +1,14 @@
 //! The commands, one file each.
 
 pub mod admin;
+pub mod evaluate;
 pub mod export;
 pub mod import;
 pub mod migrate;
 pub mod score;
 pub mod serve;
 pub mod train;
+pub mod train_files;
 pub mod work;
 
 use std::process::ExitCode;
@@ -37,8 +39,10 @@ pub enum Command {
     Import(import::Args),
     /// Write a project's preferences to a file.
     Export(export::Args),
-    /// Train a reward model on a project's preferences and wait for it.
+    /// Train a reward model on a project's preferences, or on files, and wait for it.
     Train(train::Args),
+    /// Measure a model folder on files of preferences.
+    Evaluate(evaluate::Args),
     /// Score responses with a trained model.
     Score(score::Args),
     /// Bring the database's schema up to date, take migrations back, or list them.
@@ -65,6 +69,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Import(args) => import::run(config, args).await,
             Command::Export(args) => export::run(config, args).await,
             Command::Train(args) => train::run(config, args).await,
+            Command::Evaluate(args) => evaluate::run(args).await,
             Command::Score(args) => score::run(config, args).await,
             Command::Migrate(args) => migrate::run(config, args).await,
             Command::Admin(args) => admin::run(config, args).await,

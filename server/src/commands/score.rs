@@ -1,14 +1,17 @@
 //! `touchstone score`.
 
 use std::{
-    io::{BufRead, Write},
+    io::Write,
     path::{Path, PathBuf},
 };
 
-use anyhow::Context;
-use domain::score::{ScoreItem, Scored};
+use anyhow::{Context, anyhow};
+use domain::{
+    formats::{Format, Lines},
+    score::{PromptText, ScoreItem, Scored},
+};
 use reward_model::Scorer;
-use serde::Serialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{config::Config, model, scoring::examples, worker::jobs::train::run_folder};
@@ -16,8 +19,13 @@ use crate::{config::Config, model, scoring::examples, worker::jobs::train::run_f
 /// Lines scored together.
 const BATCH: usize = 64;
 
-/// The command's own flags. Reads JSON lines `{"prompt": "…" or [{"role", "content"}], "responses": ["…"]}` from
-/// standard input and writes one line for each to standard output.
+/// How standard input is called where a line of it is at fault.
+const INPUT: &str = "standard input";
+
+/// The command's own flags. Reads JSON lines from standard input and writes one line for each to standard output:
+/// `{"prompt": "…" or [{"role", "content"}], "responses": ["…"]}` becomes `{"scores": [{"reward", "tokens",
+/// "cut_tokens"}]}`; a line of preference, TRL's or Anthropic's HH, becomes `{"chosen": reward, "rejected": reward}`
+/// (null where both are the same text).
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The run whose model scores.
@@ -28,9 +36,12 @@ pub struct Args {
     model: Option<PathBuf>,
 }
 
-#[derive(Debug, Serialize)]
-struct Line {
-    scores: Vec<Scored>,
+/// What a line asks for; its responses are scored in their order.
+enum Asked {
+    Responses(usize),
+    Preference,
+    /// A preference between equal answers: it orders nothing.
+    Nothing,
 }
 
 /// Runs the command.
@@ -46,32 +57,62 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
 fn score_lines(folder: &Path) -> anyhow::Result<()> {
     let scorer =
         Scorer::load(folder).with_context(|| format!("cannot load the model in {}", folder.display()))?;
-    let mut lines = std::io::stdin().lock().lines().enumerate();
+    let mut lines = Lines::new(std::io::stdin().lock());
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     loop {
-        let mut items: Vec<ScoreItem> = Vec::new();
-        for (index, line) in lines.by_ref() {
-            let line = line.context("cannot read standard input")?;
-            if !line.trim().is_empty() {
-                items.push(serde_json::from_str(&line).with_context(|| format!("line {}", index + 1))?);
-            }
-            if items.len() == BATCH {
-                break;
-            }
+        let (mut asked, mut items) = (Vec::new(), Vec::new());
+        while asked.len() < BATCH
+            && let Some((number, line)) = lines.next_line().context("cannot read standard input")?
+        {
+            let line = line.map_err(|problem| anyhow!(problem.on(number).located(INPUT)))?;
+            let (what, item) = read(number, line)?;
+            asked.push(what);
+            items.extend(item);
         }
-        if items.is_empty() {
+        if asked.is_empty() {
             return Ok(out.flush()?);
         }
-        let sizes: Vec<usize> = items.iter().map(|item| item.responses.len()).collect();
         let scored = scorer.score(&examples(items), &mut |_, _| {})?;
         let mut scored = scored.iter().map(model::scored);
-        for size in sizes {
-            let line = Line {
-                scores: scored.by_ref().take(size).collect(),
-            };
-            serde_json::to_writer(&mut out, &line)?;
+        for what in asked {
+            serde_json::to_writer(&mut out, &answer(&what, &mut scored))?;
             out.write_all(b"\n")?;
         }
         out.flush()?;
+    }
+}
+
+/// A line of either kind.
+fn read(number: u64, line: &[u8]) -> anyhow::Result<(Asked, Option<ScoreItem>)> {
+    let Some(format) = Format::detect(line) else {
+        let item: ScoreItem = serde_json::from_slice(line).map_err(|error| {
+            // The line is all that serde_json sees: it is always its first.
+            let error = error.to_string().replace(" at line 1 column ", " at byte ");
+            anyhow!("{INPUT}:{number}: {error}")
+        })?;
+        return Ok((Asked::Responses(item.responses.len()), Some(item)));
+    };
+    match format.read(number, line) {
+        Ok(row) => {
+            let item = ScoreItem {
+                prompt: PromptText::Conversation(row.prompt),
+                responses: row.responses.into_iter().map(|one| one.content).collect(),
+            };
+            Ok((Asked::Preference, Some(item)))
+        }
+        Err(fault) if fault.broken => Err(anyhow!(fault.located(INPUT))),
+        Err(fault) => {
+            eprintln!("not scored: {}", fault.located(INPUT));
+            Ok((Asked::Nothing, None))
+        }
+    }
+}
+
+fn answer(asked: &Asked, scored: &mut impl Iterator<Item = Scored>) -> Value {
+    let mut reward = || scored.next().map(|one| one.reward);
+    match asked {
+        Asked::Preference => json!({"chosen": reward(), "rejected": reward()}),
+        Asked::Nothing => json!({"chosen": null, "rejected": null}),
+        Asked::Responses(count) => json!({"scores": scored.take(*count).collect::<Vec<_>>()}),
     }
 }

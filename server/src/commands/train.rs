@@ -10,78 +10,126 @@ use domain::run::{
     event::RunEvent,
     progress::{Progress, Stage},
 };
+use serde::Serialize;
 use store::{Store, run::NewRun};
 
-use super::open_store;
+use super::{
+    open_store,
+    train_files::{self, FileArgs, FileChoice},
+};
 use crate::{
     config::Config,
     scoring::ScoringService,
+    standalone::summary::peak_memory_mib,
     worker::{Stop, StopReason, WorkerContext, jobs::train::run_folder, live},
 };
 
-/// The command's own flags; settings that are not given are the method's defaults.
+/// The command's own flags. Learns from a project, or with --data from files alone; settings that are not given are
+/// the method's defaults.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The project's name.
-    #[arg(long, value_name = "NAME")]
-    project: String,
-    /// head: one layer on the frozen model, seconds; full: every weight, minutes.
-    #[arg(long, default_value = "head")]
-    method: Method,
-    /// Hold the model against this project instead of a share of its own prompts.
-    #[arg(long, value_name = "NAME")]
-    held_out_project: Option<String>,
-    /// Prompts held out, of a hundred.
-    #[arg(long, default_value_t = 10, value_name = "PERCENT")]
-    held_out: u8,
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present = "data",
+        conflicts_with = "data"
+    )]
+    project: Option<String>,
+    #[command(flatten)]
+    files: FileArgs,
+    /// head: one layer on the frozen model, seconds; full: every weight, minutes [default: head].
+    #[arg(long)]
+    method: Option<Method>,
+    /// With --project the prompts held out, of a hundred [default: 10]; with --data files to hold the model against
+    /// instead of a share of the data.
+    #[arg(long, num_args = 1.., value_name = "PERCENT|FILE")]
+    held_out: Vec<String>,
     /// Decides which prompts are held out.
     #[arg(long, default_value_t = 0)]
     split_seed: u64,
+    /// Hold the model against this project instead of a share of its own prompts.
+    #[arg(long, value_name = "NAME", conflicts_with = "data")]
+    held_out_project: Option<String>,
     /// all, people or imported.
-    #[arg(long, default_value = "all")]
+    #[arg(long, default_value = "all", conflicts_with = "data")]
     source: JudgementSource,
     /// Learn from judgements that are marked for review, too.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "data")]
     include_flagged: bool,
     /// Do not learn from corrections.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "data")]
     no_corrections: bool,
     /// Do not learn from rankings.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "data")]
     no_rankings: bool,
     /// Ask for a larger lead where the preference is clearer.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "data")]
     margins: bool,
     /// The run's name [default: method and number].
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", conflicts_with = "data")]
     name: String,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+/// Settings as flags, by the engine's names for them.
+#[derive(Debug, clap::Args, Serialize)]
+pub struct SettingFlags {
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<u32>,
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     batch_pairs: Option<usize>,
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     learning_rate: Option<f64>,
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     weight_decay: Option<f64>,
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     warmup_share: Option<f64>,
     /// Longest text in tokens; the end is kept.
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<usize>,
     /// Epochs between evaluations, such as 0.25.
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     evaluate_every: Option<f64>,
     /// Steps between checkpoints, beside those by time.
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint_every_steps: Option<u64>,
 }
 
-/// Runs the command: the same job that the page would queue, done at once.
+/// Runs the command.
 pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
+    match args.project.clone() {
+        Some(project) => run_project(config, &project, args).await,
+        None => {
+            let choice = FileChoice {
+                files: args.files,
+                method: args.method,
+                held_out: args.held_out,
+                split_seed: args.split_seed,
+                base_model: config.base_model,
+                settings: args.settings,
+            };
+            train_files::run(choice).await
+        }
+    }
+}
+
+/// The same job that the page would queue, done at once.
+async fn run_project(config: Config, project: &str, args: Args) -> anyhow::Result<()> {
     let store = open_store(&config).await?;
-    let new = new_run(&store, &config, args).await?;
+    let new = new_run(&store, &config, project, args).await?;
     let worker = WorkerContext::new(store.clone(), &config.data_dir, config.base_model.clone());
     let (run, lease) = store.start_run(new, &worker.name).await?;
     eprintln!("Run {} of {} begins.", run.name, run.id);
@@ -103,12 +151,12 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     report(&run, &config)
 }
 
-async fn new_run(store: &Store, config: &Config, args: Args) -> anyhow::Result<NewRun> {
+async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> anyhow::Result<NewRun> {
     let find = async |name: &str| -> anyhow::Result<uuid::Uuid> {
         let found = store.find_project_by_name(name).await?;
         Ok(found.with_context(|| format!("there is no project “{name}”"))?.id)
     };
-    let project_id = find(&args.project).await?;
+    let project_id = find(project).await?;
     let held_out = match &args.held_out_project {
         Some(name) if find(name).await? == project_id => {
             bail!("choose another project to hold the run against")
@@ -117,21 +165,22 @@ async fn new_run(store: &Store, config: &Config, args: Args) -> anyhow::Result<N
             id: find(name).await?,
         },
         None => HeldOut::Share {
-            percent: args.held_out,
+            percent: percent(&args.held_out)?,
             seed: args.split_seed,
         },
     };
     let scoring = ScoringService::new(&config.data_dir);
-    let mut settings = scoring.defaults(args.method);
-    settings.seed = args.seed.unwrap_or(settings.seed);
-    settings.epochs = args.epochs.unwrap_or(settings.epochs);
-    settings.batch_pairs = args.batch_pairs.unwrap_or(settings.batch_pairs);
-    settings.learning_rate = args.learning_rate.unwrap_or(settings.learning_rate);
-    settings.weight_decay = args.weight_decay.unwrap_or(settings.weight_decay);
-    settings.warmup_share = args.warmup_share.unwrap_or(settings.warmup_share);
-    settings.max_tokens = args.max_tokens.unwrap_or(settings.max_tokens);
-    settings.evaluate_every = args.evaluate_every.unwrap_or(settings.evaluate_every);
-    settings.checkpoint_every_steps = args
+    let mut settings = scoring.defaults(args.method.unwrap_or(Method::Head));
+    let given = args.settings;
+    settings.seed = given.seed.unwrap_or(settings.seed);
+    settings.epochs = given.epochs.unwrap_or(settings.epochs);
+    settings.batch_pairs = given.batch_pairs.unwrap_or(settings.batch_pairs);
+    settings.learning_rate = given.learning_rate.unwrap_or(settings.learning_rate);
+    settings.weight_decay = given.weight_decay.unwrap_or(settings.weight_decay);
+    settings.warmup_share = given.warmup_share.unwrap_or(settings.warmup_share);
+    settings.max_tokens = given.max_tokens.unwrap_or(settings.max_tokens);
+    settings.evaluate_every = given.evaluate_every.unwrap_or(settings.evaluate_every);
+    settings.checkpoint_every_steps = given
         .checkpoint_every_steps
         .unwrap_or(settings.checkpoint_every_steps);
     scoring.check(&settings).map_err(anyhow::Error::msg)?;
@@ -150,6 +199,17 @@ async fn new_run(store: &Store, config: &Config, args: Args) -> anyhow::Result<N
         },
         created_by: None,
     })
+}
+
+/// Of a hundred prompts, how many are held out.
+fn percent(given: &[String]) -> anyhow::Result<u8> {
+    match given {
+        [] => Ok(10),
+        [one] => one.parse().map_err(|_| {
+            anyhow::anyhow!("--held-out: with --project it is a whole number of percent, not “{one}”")
+        }),
+        _ => bail!("--held-out: with --project it is one number of percent; files go with --data"),
+    }
 }
 
 /// A line on standard error for each evaluation, and one for where it stands every few seconds; never ends.
@@ -242,12 +302,4 @@ fn print_table(run: &Run, metrics: &Metrics, config: &Config) {
         "model              {}",
         run_folder(&config.data_dir, run.id).join("model").display()
     );
-}
-
-/// The most memory that this process has had, where the system says so.
-fn peak_memory_mib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kib / 1024)
 }

@@ -4,7 +4,7 @@
 //! last batch, and nothing is there twice. The first reading writes nothing: what the person chose for broken lines,
 //! the bounds on rows and time, and a file that ends too early are all decided before the project changes.
 
-mod reader;
+pub mod reader;
 
 use std::{path::Path, time::Instant};
 

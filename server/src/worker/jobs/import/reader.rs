@@ -116,19 +116,8 @@ impl Source {
 
     fn open(&self, read: Arc<AtomicU64>) -> Result<Box<dyn BufRead>, ReadError> {
         let file = File::open(&self.path).map_err(ReadError::Io)?;
-        let mut file = BufReader::with_capacity(1 << 16, Counted { file, read });
-        let start = file.fill_buf().map_err(ReadError::Io)?;
-        let (gzip, zstd) = (
-            start.starts_with(b"\x1f\x8b"),
-            start.starts_with(b"\x28\xb5\x2f\xfd"),
-        );
-        if zstd {
-            return Err(ReadError::Zstd);
-        }
-        let plain: Box<dyn Read> = match gzip {
-            true => Box::new(MultiGzDecoder::new(file)),
-            false => Box::new(file),
-        };
+        let file = BufReader::with_capacity(1 << 16, Counted { file, read });
+        let plain = unpacked(file)?;
         let bounded = Bounded {
             inner: plain,
             stop: self.stop.clone(),
@@ -144,6 +133,20 @@ impl Source {
             io::ErrorKind::UnexpectedEof => ReadError::Truncated,
             _ => ReadError::Io(error),
         }
+    }
+}
+
+/// The content of a file that may be compressed with gzip.
+pub fn unpacked<R: BufRead + 'static>(mut file: R) -> Result<Box<dyn Read>, ReadError> {
+    let start = file.fill_buf().map_err(ReadError::Io)?;
+    let (gzip, zstd) = (
+        start.starts_with(b"\x1f\x8b"),
+        start.starts_with(b"\x28\xb5\x2f\xfd"),
+    );
+    match (gzip, zstd) {
+        (_, true) => Err(ReadError::Zstd),
+        (true, _) => Ok(Box::new(MultiGzDecoder::new(file))),
+        _ => Ok(Box::new(file)),
     }
 }
 

@@ -1,0 +1,237 @@
+//! `touchstone train --data`: from files of preferences to a model folder, without a database.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
+
+use anyhow::{Context, bail};
+use domain::{import::OnError, run::Method};
+use reward_model::{About, Event, Metrics, TrainConfig, TrainOutcome, TrainRequest};
+use serde_json::{Value, json};
+
+use super::{serve::stop_signal, train::SettingFlags};
+use crate::{
+    standalone::{
+        curves,
+        history::{History, Recorder},
+        preference_files::{self, Preferences, listed},
+        progress::Progress,
+        run_config,
+        split::{self, Split},
+        summary::{self, Rows, peak_memory_mib},
+    },
+    worker::{Stop, StopReason},
+};
+
+/// The flags of training on files.
+#[derive(Debug, clap::Args)]
+pub struct FileArgs {
+    /// Learn from files instead of a project: JSONL, plain or gzip, in TRL's preference form or Anthropic's HH.
+    #[arg(long, num_args = 1.., value_name = "FILE", requires = "out")]
+    data: Vec<PathBuf>,
+    /// Folder of the base model [default: as --config or --base-model say].
+    #[arg(long, value_name = "FOLDER", requires = "data")]
+    base: Option<PathBuf>,
+    /// TOML with settings by the engine's names, such as `epochs = 2`; flags win over it.
+    #[arg(long, value_name = "FILE", requires = "data")]
+    config: Option<PathBuf>,
+    /// Folder for the model, its curves and metrics, and for checkpoints on the way; the same command goes on where it
+    /// was stopped.
+    #[arg(long, value_name = "FOLDER", requires = "data")]
+    out: Option<PathBuf>,
+    /// Share of the prompts held out [default: 0.1].
+    #[arg(long, value_name = "SHARE", requires = "data", conflicts_with = "held_out")]
+    held_out_share: Option<f64>,
+    /// Folder of embeddings that runs of a head share [default: in the folder of --out].
+    #[arg(long, value_name = "FOLDER", requires = "data")]
+    cache: Option<PathBuf>,
+    /// stop: train on nothing if a line is broken; skip: train on the rest.
+    #[arg(long, value_name = "stop|skip", requires = "data")]
+    on_error: Option<OnError>,
+}
+
+/// All that was asked for.
+#[derive(Debug)]
+pub struct FileChoice {
+    pub files: FileArgs,
+    pub method: Option<Method>,
+    /// Files.
+    pub held_out: Vec<String>,
+    pub split_seed: u64,
+    /// What the program's own configuration names.
+    pub base_model: Option<PathBuf>,
+    pub settings: SettingFlags,
+}
+
+/// Runs the command. Ctrl-C stops with a checkpoint, a second one at once.
+pub async fn run(choice: FileChoice) -> anyhow::Result<()> {
+    let stop = Stop::default();
+    let raised = stop.clone();
+    let on_signal = tokio::spawn(async move {
+        stop_signal().await;
+        raised.raise(StopReason::Cancelled);
+        eprintln!("Stops after the step at hand, with a checkpoint. Once more: stops at once.");
+        stop_signal().await;
+        std::process::exit(130);
+    });
+    let done = tokio::task::spawn_blocking(move || train(choice, &stop.flag())).await;
+    on_signal.abort();
+    done?
+}
+
+fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
+    let out = choice.files.out.clone().context("name a folder with --out")?;
+    let config = config(&choice)?;
+    let split = split(&choice)?;
+    fs::create_dir_all(&out).with_context(|| format!("cannot make the folder {}", out.display()))?;
+    let request = TrainRequest {
+        config,
+        train: split.train,
+        held_out: split.held_out,
+        cache_dir: choice.files.cache.unwrap_or_else(|| out.join("embeddings")),
+        run_dir: out.clone(),
+        threads: None,
+    };
+    let unwritten = || format!("cannot keep the run's course in {}", out.display());
+    let mut recorder = Recorder::open(&out).with_context(unwritten)?;
+    let mut problem = None;
+    let progress = Progress::new("starts");
+    let mut on_event = |event: Event| {
+        progress.follow(&event);
+        if let Err(error) = recorder.record(&event) {
+            problem.get_or_insert(error);
+        }
+        if let Event::Evaluated { .. } = event
+            && let Err(error) = write_curves(&out, &recorder.history)
+        {
+            problem.get_or_insert(error);
+        }
+    };
+    let outcome = reward_model::train(&request, &mut on_event, stop);
+    progress.end();
+    let outcome = outcome?;
+    if let Some(problem) = problem {
+        return Err(problem).with_context(unwritten);
+    }
+    write_curves(&out, &recorder.history).with_context(unwritten)?;
+    match outcome {
+        TrainOutcome::Stopped { step } => {
+            bail!("stopped after step {step}; the same command goes on from there")
+        }
+        TrainOutcome::Finished { model_dir, about } => {
+            let metrics = about.metrics.map(|metrics| as_saved(metrics, &recorder.history));
+            let counts = [request.train.len(), request.held_out.len()];
+            write_metrics(&out, &about, metrics.as_ref(), counts).with_context(unwritten)?;
+            print!("{}", summary::table(&rows(&model_dir, &about, metrics, counts)));
+            Ok(())
+        }
+    }
+}
+
+fn config(choice: &FileChoice) -> anyhow::Result<TrainConfig> {
+    let Value::Object(mut flags) = serde_json::to_value(&choice.settings)? else {
+        bail!("the settings are no table");
+    };
+    if let Some(method) = choice.method {
+        flags.insert("method".to_owned(), json!(method.as_str()));
+    }
+    if let Some(base) = &choice.files.base {
+        let base = base.to_str().context("the path of the base model is not UTF-8")?;
+        flags.insert("base_model".to_owned(), json!(base));
+    }
+    run_config::load(
+        choice.files.config.as_deref(),
+        flags,
+        choice.base_model.as_deref(),
+    )
+}
+
+/// Reads the files, says what is left out, and divides the rest.
+fn split(choice: &FileChoice) -> anyhow::Result<Split> {
+    let share = choice.files.held_out_share.unwrap_or(0.1);
+    if !(0.0..1.0).contains(&share) {
+        bail!("--held-out-share: must be at least 0 and below 1, not {share}");
+    }
+    let on_error = choice.files.on_error.unwrap_or_default();
+    let read = |files: &[PathBuf]| -> anyhow::Result<Preferences> {
+        let preferences = preference_files::read(files, on_error)?;
+        tell_left_out(&preferences);
+        Ok(preferences)
+    };
+    let pairs = read(&choice.files.data)?.pairs;
+    if choice.held_out.is_empty() {
+        return Ok(split::by_share(pairs, share, choice.split_seed));
+    }
+    let files: Vec<PathBuf> = choice.held_out.iter().map(PathBuf::from).collect();
+    let split = split::against(pairs, read(&files)?.pairs);
+    if split.overlapping > 0 {
+        eprintln!(
+            "{} pairs are not learnt from: their prompts are held out.",
+            split.overlapping
+        );
+    }
+    Ok(split)
+}
+
+/// Lines that are left out, on standard error.
+pub fn tell_left_out(preferences: &Preferences) {
+    if !preferences.notes.is_empty() {
+        eprintln!("left out:\n{}", listed(&preferences.notes));
+    }
+}
+
+/// Metrics of the model as it is saved: the engine then moves all rewards so that their mean is 0, their range too.
+fn as_saved(mut metrics: Metrics, history: &History) -> Metrics {
+    match history.evaluations().last() {
+        Some((_, told)) if told.reward_range == metrics.reward_range => {
+            let shift = metrics.mean_reward - told.mean_reward;
+            metrics.reward_range = told.reward_range.map(|reward| reward + shift);
+        }
+        Some(_) => {}
+        // Nobody knows any more by how much.
+        None => metrics.reward_range = [f64::NAN; 2],
+    }
+    metrics
+}
+
+fn rows(model_dir: &Path, about: &About, metrics: Option<Metrics>, [train, held_out]: [usize; 2]) -> Rows {
+    let mut rows = vec![("pairs", format!("{train} to learn from, {held_out} held out"))];
+    match metrics {
+        Some(metrics) => rows.extend(summary::of_metrics(&metrics)),
+        None => rows.push(("accuracy", "not measured: no pairs are held out".to_owned())),
+    }
+    let cut = about.train_cut;
+    rows.push(("texts cut", format!("{} of {}", cut.cut_texts, cut.texts)));
+    rows.push(("seconds", format!("{:.1}", about.seconds)));
+    if let Some(peak) = peak_memory_mib() {
+        rows.push(("peak memory", format!("{peak} MiB")));
+    }
+    rows.push(("model", model_dir.display().to_string()));
+    rows
+}
+
+fn write_curves(out: &Path, history: &History) -> std::io::Result<()> {
+    fs::write(out.join("curves.svg"), curves::svg(history))
+}
+
+fn write_metrics(
+    out: &Path,
+    about: &About,
+    metrics: Option<&Metrics>,
+    [train, held_out]: [usize; 2],
+) -> std::io::Result<()> {
+    let content = json!({
+        "metrics": metrics,
+        "train_pairs": train,
+        "held_out_pairs": held_out,
+        "train_cut": about.train_cut,
+        "seconds": about.seconds,
+        "peak_memory_mib": peak_memory_mib(),
+        "config": about.config,
+        "data_hash": about.data_hash,
+        "code_version": about.code_version,
+    });
+    fs::write(out.join("metrics.json"), format!("{content:#}\n"))
+}

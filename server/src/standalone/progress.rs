@@ -1,0 +1,84 @@
+//! How far training or scoring is, on standard error: a bar on a terminal, lines elsewhere.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use reward_model::Event;
+
+/// A bar that follows what it is told.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// Nothing done yet.
+    pub fn new(what: &'static str) -> Progress {
+        let bar = ProgressBar::new(0).with_message(what);
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}, {eta} left");
+        // The template is fixed and sound; a bar that looks otherwise would be no reason to stop.
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        Progress { bar }
+    }
+
+    /// So many done, of so many.
+    pub fn set(&self, done: usize, of: usize) {
+        self.bar.set_length(of as u64);
+        self.bar.set_position(done as u64);
+    }
+
+    /// Follows training.
+    pub fn follow(&self, event: &Event) {
+        match event {
+            Event::Embedding { done, total, .. } => {
+                self.bar.set_message("reads the texts");
+                self.set(*done, *total);
+            }
+            Event::Started {
+                train_pairs,
+                held_out_pairs,
+                steps,
+                first_step,
+                ..
+            } => {
+                self.bar.set_message("trains");
+                self.bar.reset();
+                self.bar.set_length(*steps);
+                self.bar.set_position(*first_step);
+                let from = match first_step {
+                    0 => String::new(),
+                    step => format!(", from step {step} on"),
+                };
+                self.say(&format!(
+                    "{train_pairs} pairs to learn from, {held_out_pairs} held out, {steps} steps{from}"
+                ));
+            }
+            Event::Step {
+                step,
+                loss,
+                pairs_per_second,
+                ..
+            } => {
+                self.bar
+                    .set_message(format!("loss {loss:.4}, {pairs_per_second:.1} pairs a second"));
+                self.bar.set_position(*step);
+            }
+            Event::Evaluated { step, steps, metrics } => self.say(&format!(
+                "step {step} of {steps}: held-out accuracy {:.1} %, log loss {:.4}",
+                100.0 * metrics.accuracy.value,
+                metrics.log_loss
+            )),
+            Event::Checkpointed { .. } | Event::Finished { .. } => {}
+        }
+    }
+
+    /// A line above the bar.
+    pub fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+
+    /// Takes the bar away.
+    pub fn end(self) {
+        self.bar.finish_and_clear();
+    }
+}

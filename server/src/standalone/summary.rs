@@ -1,0 +1,57 @@
+//! What came out, as a table for people and as JSON for programs.
+
+use reward_model::{Metrics, Share};
+
+/// Lines of a table: what, and how much.
+pub type Rows = Vec<(&'static str, String)>;
+
+/// Metrics as lines of the table.
+pub fn of_metrics(metrics: &Metrics) -> Rows {
+    let [low, high] = metrics.reward_range;
+    let by_length: Vec<String> = ["shorter", "as long", "longer"]
+        .into_iter()
+        .zip(metrics.by_length)
+        .filter(|(_, part)| part.pairs > 0)
+        .map(|(kind, part)| format!("{kind} {:.1} % of {}", 100.0 * part.accuracy, part.pairs))
+        .collect();
+    let mut reward = format!("mean {:.4}", metrics.mean_reward);
+    if low.is_finite() && high.is_finite() {
+        reward.push_str(&format!(", from {low:.4} to {high:.4}"));
+    }
+    vec![
+        ("accuracy", share(&metrics.accuracy)),
+        ("longest wins", share(&metrics.longest_wins)),
+        ("accuracy where chosen is", by_length.join(", ")),
+        ("log loss", format!("{:.4}", metrics.log_loss)),
+        ("AUC", format!("{:.4}", metrics.auc)),
+        ("ECE", format!("{:.4}", metrics.ece)),
+        ("reward", reward),
+        ("mean margin", format!("{:.4}", metrics.mean_margin)),
+        (
+            "reward and length",
+            format!("r = {:.3}", metrics.length_correlation),
+        ),
+    ]
+}
+
+/// With its 95 % interval.
+fn share(share: &Share) -> String {
+    let [value, low, high] = [share.value, share.low, share.high].map(|part| 100.0 * part);
+    format!("{value:.1} % ({low:.1} to {high:.1})")
+}
+
+/// The table, one line each.
+pub fn table(rows: &Rows) -> String {
+    let width = rows.iter().map(|(what, _)| what.len()).max().unwrap_or(0);
+    rows.iter()
+        .map(|(what, value)| format!("{what:width$}  {value}\n"))
+        .collect()
+}
+
+/// The most memory that this process has had, where the system says so.
+pub fn peak_memory_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib / 1024)
+}
