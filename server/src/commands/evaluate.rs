@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use domain::import::OnError;
 use reward_model::{Example, Metrics, ScoredPair, Scorer};
 use serde_json::json;
@@ -42,7 +42,7 @@ fn evaluate(args: &Args) -> anyhow::Result<()> {
     let preferences = preference_files::read(&args.data, args.on_error)?;
     tell_left_out(&preferences);
     let scorer = Scorer::load(&args.model)
-        .with_context(|| format!("cannot load the model in {}", args.model.display()))?;
+        .map_err(|error| anyhow!("cannot load the model in {}: {error}", args.model.display()))?;
     let (metrics, cut) = measure(&scorer, preferences.pairs)?;
     let seconds = started.elapsed().as_secs_f64();
     if args.json {
@@ -83,7 +83,7 @@ fn measure(scorer: &Scorer, pairs: Vec<FilePair>) -> anyhow::Result<(Metrics, us
     let progress = Progress::new("scores");
     let scored = scorer.score(&examples, &mut |done, of| progress.set(done, of));
     progress.end();
-    let scored = scored?;
+    let scored = scored.map_err(|error| anyhow!("{error}"))?;
     if let Some(place) = scored.iter().position(|one| !one.reward.is_finite()) {
         bail!(
             "the model gives no finite reward to response {} of pair {}",

@@ -55,8 +55,8 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
 }
 
 fn score_lines(folder: &Path) -> anyhow::Result<()> {
-    let scorer =
-        Scorer::load(folder).with_context(|| format!("cannot load the model in {}", folder.display()))?;
+    let scorer = Scorer::load(folder)
+        .map_err(|error| anyhow!("cannot load the model in {}: {error}", folder.display()))?;
     let mut lines = Lines::new(std::io::stdin().lock());
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     loop {

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use domain::{import::OnError, run::Method};
 use reward_model::{About, Event, Metrics, TrainConfig, TrainOutcome, TrainRequest};
 use serde_json::{Value, json};
@@ -111,7 +111,8 @@ fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
     };
     let outcome = reward_model::train(&request, &mut on_event, stop);
     progress.end();
-    let outcome = outcome?;
+    // The engine's sentences hold their causes already.
+    let outcome = outcome.map_err(|error| anyhow!("{error}"))?;
     if let Some(problem) = problem {
         return Err(problem).with_context(unwritten);
     }

@@ -1,12 +1,21 @@
 //! How far training or scoring is, on standard error: a bar on a terminal, lines elsewhere.
 
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
+
 use indicatif::{ProgressBar, ProgressStyle};
 use reward_model::Event;
+
+/// How often a line says where it stands, where there is no terminal.
+const EVERY: Duration = Duration::from_secs(10);
 
 /// A bar that follows what it is told.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
+    said: Cell<Instant>,
 }
 
 impl Progress {
@@ -18,13 +27,17 @@ impl Progress {
         if let Ok(style) = style {
             bar.set_style(style);
         }
-        Progress { bar }
+        Progress {
+            bar,
+            said: Cell::new(Instant::now()),
+        }
     }
 
     /// So many done, of so many.
     pub fn set(&self, done: usize, of: usize) {
         self.bar.set_length(of as u64);
         self.bar.set_position(done as u64);
+        self.say_where();
     }
 
     /// Follows training.
@@ -62,6 +75,7 @@ impl Progress {
                 self.bar
                     .set_message(format!("loss {loss:.4}, {pairs_per_second:.1} pairs a second"));
                 self.bar.set_position(*step);
+                self.say_where();
             }
             Event::Evaluated { step, steps, metrics } => self.say(&format!(
                 "step {step} of {steps}: held-out accuracy {:.1} %, log loss {:.4}",
@@ -69,6 +83,14 @@ impl Progress {
                 metrics.log_loss
             )),
             Event::Checkpointed { .. } | Event::Finished { .. } => {}
+        }
+    }
+
+    fn say_where(&self) {
+        if self.bar.is_hidden() && self.said.get().elapsed() >= EVERY {
+            self.said.set(Instant::now());
+            let of = self.bar.length().unwrap_or_default();
+            eprintln!("{}: {} of {of}", self.bar.message(), self.bar.position());
         }
     }
 

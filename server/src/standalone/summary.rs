@@ -14,24 +14,33 @@ pub fn of_metrics(metrics: &Metrics) -> Rows {
         .filter(|(_, part)| part.pairs > 0)
         .map(|(kind, part)| format!("{kind} {:.1} % of {}", 100.0 * part.accuracy, part.pairs))
         .collect();
-    let mut reward = format!("mean {:.4}", metrics.mean_reward);
+    let mut reward = format!("mean {}", four(metrics.mean_reward));
     if low.is_finite() && high.is_finite() {
-        reward.push_str(&format!(", from {low:.4} to {high:.4}"));
+        reward.push_str(&format!(", from {} to {}", four(low), four(high)));
     }
     vec![
         ("accuracy", share(&metrics.accuracy)),
         ("longest wins", share(&metrics.longest_wins)),
         ("accuracy where chosen is", by_length.join(", ")),
-        ("log loss", format!("{:.4}", metrics.log_loss)),
-        ("AUC", format!("{:.4}", metrics.auc)),
-        ("ECE", format!("{:.4}", metrics.ece)),
+        ("log loss", four(metrics.log_loss)),
+        ("AUC", four(metrics.auc)),
+        ("ECE", four(metrics.ece)),
         ("reward", reward),
-        ("mean margin", format!("{:.4}", metrics.mean_margin)),
+        ("mean margin", four(metrics.mean_margin)),
         (
             "reward and length",
             format!("r = {:.3}", metrics.length_correlation),
         ),
     ]
+}
+
+/// Four digits behind the point; what is nearly 0 has no sign.
+fn four(number: f64) -> String {
+    let text = format!("{number:.4}");
+    match text.as_str() {
+        "-0.0000" => "0.0000".to_owned(),
+        _ => text,
+    }
 }
 
 /// With its 95 % interval.
