@@ -293,6 +293,7 @@ fn what_is_broken_or_unknown_is_named() {
         let error = place.refused(args);
         assert!(error.contains(said), "{args}: {error}");
     }
+    assert!(!place.0.join("other").exists(), "what is refused leaves nothing");
 }
 
 #[test]

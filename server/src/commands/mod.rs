@@ -40,7 +40,7 @@ pub enum Command {
     /// Write a project's preferences to a file.
     Export(export::Args),
     /// Train a reward model on a project's preferences, or on files, and wait for it.
-    Train(train::Args),
+    Train(Box<train::Args>),
     /// Measure a model folder on files of preferences.
     Evaluate(evaluate::Args),
     /// Score responses with a trained model.
@@ -68,7 +68,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Work(args) => work::run(config, args).await,
             Command::Import(args) => import::run(config, args).await,
             Command::Export(args) => export::run(config, args).await,
-            Command::Train(args) => train::run(config, args).await,
+            Command::Train(args) => train::run(config, *args).await,
             Command::Evaluate(args) => evaluate::run(args).await,
             Command::Score(args) => score::run(config, args).await,
             Command::Migrate(args) => migrate::run(config, args).await,

@@ -85,7 +85,6 @@ fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
     let out = choice.files.out.clone().context("name a folder with --out")?;
     let config = config(&choice)?;
     let split = split(&choice)?;
-    fs::create_dir_all(&out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     let request = TrainRequest {
         config,
         train: split.train,
