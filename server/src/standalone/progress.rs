@@ -54,10 +54,10 @@ impl Progress {
                 first_step,
                 ..
             } => {
-                self.bar.set_message("trains");
-                self.bar.reset();
                 self.bar.set_length(*steps);
                 self.bar.set_position(*first_step);
+                self.bar.reset_eta();
+                self.bar.set_message("trains");
                 let from = match first_step {
                     0 => String::new(),
                     step => format!(", from step {step} on"),
