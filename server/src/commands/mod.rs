@@ -7,6 +7,7 @@ pub mod import;
 pub mod migrate;
 pub mod score;
 pub mod serve;
+pub mod setting_flags;
 pub mod train;
 pub mod train_files;
 pub mod work;

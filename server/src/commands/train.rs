@@ -10,11 +10,11 @@ use domain::run::{
     event::RunEvent,
     progress::{Progress, Stage},
 };
-use serde::Serialize;
 use store::{Store, run::NewRun};
 
 use super::{
     open_store,
+    setting_flags::SettingFlags,
     train_files::{self, FileArgs, FileChoice},
 };
 use crate::{
@@ -71,41 +71,6 @@ pub struct Args {
     name: String,
     #[command(flatten)]
     settings: SettingFlags,
-}
-
-/// Settings as flags, by the engine's names for them.
-#[derive(Debug, clap::Args, Serialize)]
-pub struct SettingFlags {
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<u64>,
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    epochs: Option<u32>,
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    batch_pairs: Option<usize>,
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    learning_rate: Option<f64>,
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    weight_decay: Option<f64>,
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warmup_share: Option<f64>,
-    /// Longest text in tokens; the end is kept.
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_tokens: Option<usize>,
-    /// Epochs between evaluations, such as 0.25.
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evaluate_every: Option<f64>,
-    /// Steps between checkpoints, beside those by time.
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    checkpoint_every_steps: Option<u64>,
 }
 
 /// Runs the command.

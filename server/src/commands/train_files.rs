@@ -11,7 +11,7 @@ use domain::{import::OnError, run::Method};
 use reward_model::{About, Event, Metrics, TrainConfig, TrainOutcome, TrainRequest};
 use serde_json::{Value, json};
 
-use super::{serve::stop_signal, train::SettingFlags};
+use super::{serve::stop_signal, setting_flags::SettingFlags};
 use crate::{
     standalone::{
         curves,
