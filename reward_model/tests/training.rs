@@ -155,6 +155,11 @@ fn both_methods_learn_and_score_as_they_said() {
             scores.iter().sum::<f32>().abs() / 40.0 < 1e-3,
             "the held-out responses' mean reward is the zero"
         );
+        let low = scores.iter().copied().fold(f32::INFINITY, f32::min);
+        let high = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        for (told, got) in metrics.reward_range.into_iter().zip([low, high]) {
+            assert!((told - f64::from(got)).abs() < 1e-3, "{method:?}: {told} {got}");
+        }
         assert!(!request.run_dir.join("checkpoints").exists());
     }
 }

@@ -297,6 +297,7 @@ impl<'a> Run<'a> {
         let shift = -metrics.as_ref().map_or(0.0, |metrics| metrics.mean_reward);
         if let Some(metrics) = &mut metrics {
             metrics.mean_reward = 0.0;
+            metrics.reward_range = metrics.reward_range.map(|reward| reward + shift);
         }
         let about = About {
             config: request.config.clone(),

@@ -121,7 +121,7 @@ fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
             bail!("stopped after step {step}; the same command goes on from there")
         }
         TrainOutcome::Finished { model_dir, about } => {
-            let metrics = about.metrics.map(|metrics| as_saved(metrics, &recorder.history));
+            let metrics = about.metrics;
             let counts = [request.train.len(), request.held_out.len()];
             write_metrics(&out, &about, metrics.as_ref(), counts).with_context(unwritten)?;
             print!("{}", summary::table(&rows(&model_dir, &about, metrics, counts)));
@@ -180,20 +180,6 @@ pub fn tell_left_out(preferences: &Preferences) {
     if !preferences.notes.is_empty() {
         eprintln!("left out:\n{}", listed(&preferences.notes));
     }
-}
-
-/// Metrics of the model as it is saved: the engine then moves all rewards so that their mean is 0, their range too.
-fn as_saved(mut metrics: Metrics, history: &History) -> Metrics {
-    match history.evaluations().last() {
-        Some((_, told)) if told.reward_range == metrics.reward_range => {
-            let shift = metrics.mean_reward - told.mean_reward;
-            metrics.reward_range = told.reward_range.map(|reward| reward + shift);
-        }
-        Some(_) => {}
-        // Nobody knows any more by how much.
-        None => metrics.reward_range = [f64::NAN; 2],
-    }
-    metrics
 }
 
 fn rows(model_dir: &Path, about: &About, metrics: Option<Metrics>, [train, held_out]: [usize; 2]) -> Rows {

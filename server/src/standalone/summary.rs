@@ -14,10 +14,12 @@ pub fn of_metrics(metrics: &Metrics) -> Rows {
         .filter(|(_, part)| part.pairs > 0)
         .map(|(kind, part)| format!("{kind} {:.1} % of {}", 100.0 * part.accuracy, part.pairs))
         .collect();
-    let mut reward = format!("mean {}", four(metrics.mean_reward));
-    if low.is_finite() && high.is_finite() {
-        reward.push_str(&format!(", from {} to {}", four(low), four(high)));
-    }
+    let reward = format!(
+        "mean {}, from {} to {}",
+        four(metrics.mean_reward),
+        four(low),
+        four(high)
+    );
     vec![
         ("accuracy", share(&metrics.accuracy)),
         ("longest wins", share(&metrics.longest_wins)),
