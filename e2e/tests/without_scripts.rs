@@ -44,6 +44,8 @@ async fn signs_in_judges_ranks_and_corrects() -> Result<()> {
         .send_keys(" Written without scripts.")
         .await?;
     browser.click_button("Save the correction").await?;
+    // Its redirect would otherwise overtake the next visit.
+    browser.reads("Saved. Your correction is preferred").await?;
     browser.visit(&format!("{project}/corrections")).await?;
     browser.click_link("Change").await?;
     let saved = browser.value("#correction").await?;
