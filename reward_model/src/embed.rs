@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use crate::backbone::{Backbone, Batch};
+use crate::backbone::{Backbone, Batch, Precision};
 use crate::data::Encoder;
 use crate::error::ModelError;
 use crate::head::Pooling;
@@ -115,6 +115,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// What is needed to embed texts.
 pub(crate) struct Embedder<'a> {
     pub backbone: &'a dyn Backbone,
+    /// What the backbone computes in: other precision, other embeddings.
+    pub precision: Precision,
     pub encoder: &'a Encoder,
     pub pooling: Pooling,
     pub lanes: &'a Lanes,
@@ -133,10 +135,11 @@ impl Embedder<'_> {
         on_progress: &mut dyn FnMut(usize, usize, f64),
     ) -> Result<Option<Vec<Embedded>>, ModelError> {
         let about = format!(
-            "{} {} {:?}",
+            "{} {} {:?} {:?}",
             self.model_hash,
             self.encoder.max_tokens(),
-            self.pooling
+            self.pooling,
+            self.precision
         );
         let mut cache = Cache::open(self.cache_dir, &about, self.pooling.width())?;
         let keys: Vec<[u8; KEY]> = texts

@@ -42,6 +42,7 @@ enum Model {
 /// A loaded model. It can be owned by a thread or shared between threads.
 pub struct Scorer {
     model: Model,
+    precision: Precision,
     encoder: Encoder,
     lanes: Lanes,
     about: Option<About>,
@@ -110,6 +111,7 @@ impl Scorer {
         check_tokenizer(folder, &config, &encoder, family.max_tokens(&config)?)?;
         Ok(Self {
             model,
+            precision,
             encoder,
             lanes: Lanes::new(None)?,
             about: About::load(folder)?,
@@ -178,6 +180,7 @@ impl Scorer {
         {
             let embedder = Embedder {
                 backbone: backbone.as_ref(),
+                precision: self.precision,
                 encoder: &self.encoder,
                 pooling: *pooling,
                 lanes: &self.lanes,

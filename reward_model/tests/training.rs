@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reward_model::{
-    About, Event, Example, Message, Method, Pair, Scorer, TrainConfig, TrainError, TrainOutcome,
+    About, Event, Example, Message, Method, Pair, Precision, Scorer, TrainConfig, TrainError, TrainOutcome,
     TrainRequest, train,
 };
 
@@ -329,4 +329,21 @@ fn odd_and_long_texts_are_trained_on_and_counted() {
     let cut = cut.unwrap();
     assert_eq!((cut.texts, cut.cut_texts), (16, 1));
     assert!(cut.cut_tokens > 99_000 && cut.cut_tokens < 100_100, "{cut:?}");
+}
+
+/// Runs share the cache of embeddings: those of one precision must not be taken for another's.
+#[test]
+fn a_head_does_not_take_the_embeddings_of_another_precision() {
+    let place = folder("precisions");
+    let losses_in = |name: &str, precision: Precision, cache: &str| {
+        let mut request = request(Method::Head, &place.join(name));
+        request.config.precision = precision;
+        request.cache_dir = place.join(cache);
+        losses(&request)
+    };
+    let alone = losses_in("alone", Precision::F32, "own-cache");
+    let bf16 = losses_in("bf16", Precision::Bf16, "cache");
+    assert!(alone != bf16, "the two precisions give the same embeddings");
+    let after = losses_in("after", Precision::F32, "cache");
+    assert!(after == alone, "bf16 embeddings were taken for f32 ones");
 }

@@ -312,12 +312,13 @@ fn a_run_that_is_interrupted_goes_on_to_the_same_numbers() {
         .spawn()
         .unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !place.0.join("stopped/events.jsonl").exists() {
+    let events = place.0.join("stopped/events.jsonl");
+    let has_begun = || fs::read_to_string(&events).is_ok_and(|told| told.contains("\"kind\":\"step\""));
+    while !has_begun() {
         assert!(Instant::now() < deadline, "training did not begin");
         assert!(child.try_wait().unwrap().is_none(), "training ended at once");
         std::thread::sleep(Duration::from_millis(5));
     }
-    std::thread::sleep(Duration::from_millis(100));
     let sent = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status();

@@ -38,6 +38,7 @@ impl Head {
         let pooling = Pooling::mean(family.hidden(&config)?);
         let embedder = Embedder {
             backbone: backbone.as_ref(),
+            precision: request.config.precision,
             encoder: setting.encoder,
             pooling,
             lanes: setting.lanes,
