@@ -9,14 +9,13 @@ use serde_json::Value;
 
 use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision, Source, Weights};
 use crate::classifier::Classifier;
-use crate::config::Method;
 use crate::data::{Encoder, Example};
 use crate::embed::{BATCH_TOKENS, Embedded, Embedder};
 use crate::error::ModelError;
 use crate::head::{DenseLayer, Pooling};
 use crate::lanes::{Lanes, groups};
 use crate::padding;
-use crate::save::{About, check_tokenizer, kind};
+use crate::save::{About, Kind, check_tokenizer, kind};
 use crate::train::hash_model;
 
 /// A response's reward.
@@ -81,14 +80,14 @@ impl Scorer {
         let config = ModelConfig::load(folder)?;
         let family = Family::of(&config)?;
         let (model, limit) = match kind(folder) {
-            Method::Full => {
+            Kind::Classifier => {
                 let settings = read_json(&folder.join("tokenizer_config.json")).unwrap_or_default();
                 (
                     Model::Classifier(classifier(folder, family, &config, precision)?),
                     settings["model_max_length"].as_f64(),
                 )
             }
-            Method::Head => {
+            Kind::Modules => {
                 let (pooling, layers) = modules(folder, family.hidden(&config)?)?;
                 let settings = read_json(&folder.join("sentence_bert_config.json")).unwrap_or_default();
                 let model = Model::Head {

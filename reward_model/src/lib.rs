@@ -29,7 +29,7 @@ mod save;
 mod train;
 
 pub use backbone::Precision;
-pub use config::{ConfigError, Method, TrainConfig};
+pub use config::{ConfigError, Keep, Lora, Method, PoolBy, TrainConfig};
 pub use data::{Cut, Encoded, Encoder, Example, Message, Pair, render};
 pub use error::{ModelError, TrainError};
 pub use evaluate::{Metrics, ScoredPair, Share, evaluate};

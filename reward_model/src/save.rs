@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::backbone::{Family, ModelConfig, Weights, weight_files};
 use crate::chat::{SPECIAL_TOKENS, TEMPLATE_FILE, special_tokens};
-use crate::config::{Method, TrainConfig};
+use crate::config::TrainConfig;
 use crate::data::{Cut, Encoder};
 use crate::error::ModelError;
 use crate::evaluate::Metrics;
@@ -221,11 +221,20 @@ impl Parts<'_> {
     }
 }
 
+/// How a model folder is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// transformers': a backbone and the head of its family.
+    Classifier,
+    /// sentence-transformers': a backbone, pooling and dense layers.
+    Modules,
+}
+
 /// What a model folder is, by its files.
-pub(crate) fn kind(folder: &Path) -> Method {
+pub(crate) fn kind(folder: &Path) -> Kind {
     if folder.join("modules.json").exists() {
-        Method::Head
+        Kind::Modules
     } else {
-        Method::Full
+        Kind::Classifier
     }
 }

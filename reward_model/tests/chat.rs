@@ -39,7 +39,7 @@ fn base(place: &Path) -> PathBuf {
 fn request(place: &Path, base: &Path, method: Method) -> TrainRequest {
     let config = match method {
         Method::Head => TrainConfig::head(),
-        Method::Full => TrainConfig {
+        _ => TrainConfig {
             learning_rate: 1e-4,
             ..TrainConfig::full()
         },

@@ -44,7 +44,7 @@ fn case(base: &Path, method: Method, name: String) -> Case {
     let _ = std::fs::remove_dir_all(&place);
     let config = match method {
         Method::Head => TrainConfig::head(),
-        Method::Full => TrainConfig {
+        _ => TrainConfig {
             learning_rate: 1e-4,
             ..TrainConfig::full()
         },

@@ -68,7 +68,7 @@ fn request(method: Method, place: &Path) -> TrainRequest {
             learning_rate: 3e-2,
             ..TrainConfig::head()
         },
-        Method::Full => TrainConfig {
+        _ => TrainConfig {
             epochs: 3,
             learning_rate: 1e-3,
             ..TrainConfig::full()

@@ -139,6 +139,11 @@ impl Family {
         (!self.is_decoder()).then(|| format!("{}.bias", self.output_name()))
     }
 
+    /// Whether a weight belongs to what stands on top of the backbone.
+    pub fn is_of_head(&self, name: &str) -> bool {
+        !name.starts_with(self.prefix) || name.starts_with("bert.pooler.")
+    }
+
     /// A builder over a file, for this family's names.
     pub fn builder<'a>(&self, source: &'a mut Source, weights: &'a mut Weights) -> Builder<'a> {
         let probe = match self.kind {

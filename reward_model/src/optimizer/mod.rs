@@ -39,7 +39,8 @@ pub(crate) struct Optimizer {
     first: Vec<Vec<f32>>,
     second: Vec<Vec<f32>>,
     decays: Vec<bool>,
-    frozen: Vec<bool>,
+    /// What the learning rate is multiplied by for each weight; 0 for those that stay.
+    rates: Vec<f64>,
 }
 
 /// What changes from step to step.
@@ -54,22 +55,21 @@ pub(crate) struct Update {
 }
 
 impl Optimizer {
-    /// State for `weights`. Biases and the gains of norms, which have one dimension, do not decay; the one named `frozen`
-    /// stays as it is.
-    pub fn new(rule: Rule, weights: &Weights, frozen: Option<&str>) -> Self {
-        let zeros = || {
-            weights
-                .sizes()
-                .into_iter()
-                .map(|n| vec![0.0; n])
-                .collect::<Vec<_>>()
+    /// State for `weights`, each of which learns at `rates` times the learning rate; those at 0 stay as they are and take no
+    /// memory. Biases and the gains of norms, which have one dimension, do not decay.
+    pub fn new(rule: Rule, weights: &Weights, rates: Vec<f64>) -> Self {
+        let zeros = || -> Vec<Vec<f32>> {
+            let sizes = weights.sizes().into_iter().zip(&rates);
+            sizes
+                .map(|(n, &rate)| vec![0.0; if rate > 0.0 { n } else { 0 }])
+                .collect()
         };
         Self {
             rule,
             first: zeros(),
             second: zeros(),
             decays: weights.vars.iter().map(|var| var.dims().len() > 1).collect(),
-            frozen: weights.names.iter().map(|name| frozen == Some(name)).collect(),
+            rates,
         }
     }
 
@@ -84,9 +84,13 @@ impl Optimizer {
         for (i, ((var, gradient), (first, second))) in
             weights.vars.iter().zip(gradients).zip(moments).enumerate()
         {
-            if self.frozen[i] {
+            if self.rates[i] == 0.0 {
                 continue;
             }
+            let update = Update {
+                learning_rate: update.learning_rate * self.rates[i],
+                ..update
+            };
             let decay = if self.decays[i] { update.weight_decay } else { 0.0 };
             let moments = Mutex::new((first.as_mut_slice(), second.as_mut_slice()));
             var.as_tensor().inplace_op1(&Step {
@@ -197,7 +201,7 @@ mod tests {
             weights
                 .register("w", Tensor::new(&[[1.0f32, -2.0]], &Device::Cpu).unwrap())
                 .unwrap();
-            let mut optimizer = Optimizer::new(rule, &weights, None);
+            let mut optimizer = Optimizer::new(rule, &weights, vec![1.0]);
             for (step, (gradient, want)) in gradients.into_iter().zip(steps).enumerate() {
                 let update = Update {
                     step: step as u64,

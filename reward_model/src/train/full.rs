@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::engine::{Engine, SLOTS};
+use super::rates;
 use super::{Learner, PairLosses, Setting, StepSums};
 use crate::backbone::{Batch, Family, ModelConfig, Source, Weights};
+use crate::config::TrainConfig;
 use crate::data::{Cut, Encoded, Pair};
 use crate::embed::BATCH_TOKENS;
 use crate::error::{ModelError, TrainError};
@@ -21,6 +23,7 @@ pub(super) struct Full<'a> {
     held_out: Vec<[Encoded; 2]>,
     lanes: &'a Lanes,
     cut: [Cut; 2],
+    config: &'a TrainConfig,
 }
 
 impl<'a> Full<'a> {
@@ -49,6 +52,7 @@ impl<'a> Full<'a> {
             held_out,
             lanes: setting.lanes,
             cut,
+            config: &request.config,
         })
     }
 
@@ -86,8 +90,9 @@ impl Learner for Full<'_> {
         &self.engine.weights
     }
 
-    fn frozen(&self) -> Option<String> {
-        self.engine.family.output_bias()
+    fn rates(&self) -> Vec<f64> {
+        let engine = &self.engine;
+        rates::of(&engine.weights, engine.family, self.config)
     }
 
     fn cut(&self) -> [Cut; 2] {

@@ -91,8 +91,8 @@ impl Learner for Head {
         &self.weights
     }
 
-    fn frozen(&self) -> Option<String> {
-        None
+    fn rates(&self) -> Vec<f64> {
+        vec![1.0]
     }
 
     fn cut(&self) -> [Cut; 2] {

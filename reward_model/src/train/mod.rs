@@ -9,6 +9,7 @@ mod full;
 mod head;
 mod identity;
 mod order;
+mod rates;
 mod run;
 mod speed;
 
@@ -74,8 +75,9 @@ struct StepSums {
 /// A model being trained: how it gets gradients and rewards, and how it is saved.
 trait Learner {
     fn weights(&self) -> &Weights;
-    /// A weight that does not move: the last bias, to which the loss is blind, because every reward moves alike.
-    fn frozen(&self) -> Option<String>;
+    /// What the learning rate is multiplied by for each weight; 0 for those that stay. The last bias does: the loss is blind to
+    /// it, because every reward moves alike.
+    fn rates(&self) -> Vec<f64>;
     /// What was cut of the training and held-out texts.
     fn cut(&self) -> [Cut; 2];
     /// Longer text of each training pair, in tokens.
@@ -182,7 +184,7 @@ pub fn train(
             Some(head) => Box::new(head),
             None => return Ok(TrainOutcome::Stopped { step: state.step }),
         },
-        Method::Full => Box::new(full::Full::new(&setting)?),
+        Method::Lora | Method::Layers | Method::Full => Box::new(full::Full::new(&setting)?),
     };
     let start = run::Start {
         setting,
@@ -198,7 +200,7 @@ pub fn train(
 fn encoder(config: &TrainConfig) -> Result<Encoder, ModelError> {
     let base = &config.base_model;
     let encoder = Encoder::load(base, config.max_tokens)?;
-    let reads_last = Family::of(&ModelConfig::load(base)?)?.is_decoder() && config.method == Method::Full;
+    let reads_last = Family::of(&ModelConfig::load(base)?)?.is_decoder() && config.method != Method::Head;
     let padding = reads_last
         .then(|| padding::of_trained(base, &encoder))
         .transpose()?;

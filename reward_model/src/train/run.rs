@@ -56,7 +56,7 @@ impl Plan {
             // A head takes thousands of steps a second: some two hundred points make its curve.
             tell_every: match config.method {
                 Method::Head => (steps / 200).max(1),
-                Method::Full => 1,
+                _ => 1,
             },
         }
     }
@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
         } = start;
         let config = &setting.request.config;
         let weights = learner.weights();
-        let mut optimizer = Optimizer::new(config.optimizer, weights, learner.frozen().as_deref());
+        let mut optimizer = Optimizer::new(config.optimizer, weights, learner.rates());
         if state.step > 0 {
             checkpoints.restore(&state, weights, &mut optimizer)?;
         }

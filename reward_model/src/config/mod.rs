@@ -1,5 +1,7 @@
 //! What a run is asked to do: one serialisable struct, checked before anything starts.
 
+mod check;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::backbone::Precision;
 use crate::loss::Ties;
 use crate::optimizer::{Rule, Schedule};
+pub use check::ConfigError;
 
 /// Which parts of the model are trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,27 +17,97 @@ use crate::optimizer::{Rule, Schedule};
 pub enum Method {
     /// A linear head on the frozen backbone's mean-pooled embeddings: seconds, once they are cached.
     Head,
-    /// Every weight, with transformers' own pooler and classifier on the first token: minutes.
+    /// Low-rank matrices beside the layers named in `lora`, and the head on top (Hu et al. 2021, "LoRA").
+    Lora,
+    /// The last `last_layers` layers, and the head on top.
+    Layers,
+    /// Every weight: minutes.
     Full,
+}
+
+/// What turns a text's hidden states into one vector, for all methods but `head`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolBy {
+    /// As transformers' `…ForSequenceClassification` of the family does: for BERT a pooler on the first token.
+    #[default]
+    Family,
+    /// The mean over tokens, then one linear output: what sentence encoders were trained with.
+    Mean,
+}
+
+/// Low-rank adaptation: a layer's `W·x` becomes `W·x + alpha/rank · B·A·x`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lora {
+    /// Rows of A, 1 to 256.
+    pub rank: usize,
+    /// What B·A·x is multiplied by, times the rank; above 0.
+    pub alpha: f64,
+    /// Share of x that is dropped before A, in 0..1.
+    pub dropout: f64,
+    /// Ends of the names of the layers, as in `peft`; empty for the queries and values of attention.
+    pub target_modules: Vec<String>,
+}
+
+impl Default for Lora {
+    fn default() -> Self {
+        Self {
+            rank: 16,
+            alpha: 32.0,
+            dropout: 0.0,
+            target_modules: Vec::new(),
+        }
+    }
+}
+
+/// Which weights a run ends with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// Those after the last step.
+    #[default]
+    Last,
+    /// Those of the evaluation with the lowest log loss.
+    Best,
 }
 
 /// Everything that decides how a model is trained. The same configuration, pairs and base weights give
 /// the same curve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
-    /// Head or full fine-tuning.
+    /// Which parts are trained.
     pub method: Method,
     /// Folder of the base model: `config.json`, `model.safetensors`, `tokenizer.json`.
     pub base_model: PathBuf,
-    /// Decides the order of the pairs and the weights that start at random.
+    /// What the reward is read from; a head has the mean.
+    #[serde(default)]
+    pub pooling: PoolBy,
+    /// Layers that learn, counted from the last; for `layers` alone.
+    #[serde(default = "some_layers")]
+    pub last_layers: usize,
+    /// For `lora` alone.
+    #[serde(default)]
+    pub lora: Lora,
+    /// Every weight starts at random, as transformers would make it, instead of from the base model; for `full` alone.
+    #[serde(default)]
+    pub from_scratch: bool,
+    /// Heads that learn side by side, each on its own resampling of the pairs (Oza and Russell 2001, "Online bagging"); the
+    /// reward is their mean, their spread its uncertainty. More than 1 for `head` alone.
+    #[serde(default = "one")]
+    pub ensemble: usize,
+    /// Decides the order of the pairs, the weights that start at random and what is dropped.
     pub seed: u64,
     /// Passes over the training pairs, at least 1.
     pub epochs: u32,
     /// Numbers that products are computed in; for encoders like BERT.
     #[serde(default)]
     pub precision: Precision,
-    /// Pairs per optimizer step, at least 1.
+    /// Pairs in a batch, at least 1.
     pub batch_pairs: usize,
+    /// Batches of pairs whose gradients are summed into one step, at least 1.
+    #[serde(default = "one")]
+    pub accumulate: usize,
     /// Pairs of like length together, in batches whose order is drawn anew in each epoch; without it pairs come as they are given.
     #[serde(default = "yes")]
     pub shuffle: bool,
@@ -46,6 +119,16 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// Peak learning rate, above 0.
     pub learning_rate: f64,
+    /// That of the weights that start at random on top of the model; the same as `learning_rate` if not given. Not for `head`.
+    #[serde(default)]
+    pub head_learning_rate: Option<f64>,
+    /// What the learning rate is multiplied by for each layer further down, above 0 and at most 1 (Howard and Ruder 2018).
+    #[serde(default = "all")]
+    pub layer_decay: f64,
+    /// Share of the embeddings, of every sublayer's output and of the pooled vector that is dropped while training, in
+    /// 0..1 (Srivastava et al. 2014). Not for `head`.
+    #[serde(default)]
+    pub dropout: f64,
     /// Weight decay, 0 or more; never applied to biases and the gains of norms.
     pub weight_decay: f64,
     /// Share of the steps over which the learning rate rises from 0, in 0..1.
@@ -54,6 +137,9 @@ pub struct TrainConfig {
     pub max_tokens: usize,
     /// Whether the pairs' margins enter the loss.
     pub use_margin: bool,
+    /// What the pairs' margins are multiplied by, 0 or more.
+    #[serde(default = "all")]
+    pub margin_scale: f64,
     /// Probability with which a label is taken to be wrong, in 0..0.5; not together with `ties`.
     #[serde(default)]
     pub label_smoothing: f64,
@@ -67,24 +153,35 @@ pub struct TrainConfig {
     pub max_grad_norm: f64,
     /// How often the held-out pairs are scored, as a share of an epoch, above 0.
     pub evaluate_every: f64,
+    /// The same in steps; 0 to go by `evaluate_every`.
+    #[serde(default)]
+    pub evaluate_every_steps: u64,
+    /// Evaluations in a row without a lower log loss after which the run ends; 0 for never.
+    #[serde(default)]
+    pub patience: u32,
+    /// Which weights the run ends with.
+    #[serde(default)]
+    pub keep: Keep,
     /// Steps between checkpoints; 0 for none by steps.
     pub checkpoint_every_steps: u64,
     /// Seconds between checkpoints; 0 for none by time.
     pub checkpoint_every_seconds: u64,
 }
 
-/// A field of a [`TrainConfig`] that cannot be used, and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {message}")]
-pub struct ConfigError {
-    /// Name of the field, as in the struct.
-    pub field: &'static str,
-    /// What is expected of it.
-    pub message: String,
-}
-
 fn yes() -> bool {
     true
+}
+
+fn one() -> usize {
+    1
+}
+
+fn some_layers() -> usize {
+    2
+}
+
+fn all() -> f64 {
+    1.0
 }
 
 impl TrainConfig {
@@ -93,23 +190,36 @@ impl TrainConfig {
         Self {
             method: Method::Head,
             base_model: PathBuf::new(),
+            pooling: PoolBy::Family,
+            last_layers: some_layers(),
+            lora: Lora::default(),
+            from_scratch: false,
+            ensemble: 1,
             seed: 0,
             epochs: 20,
             precision: Precision::F32,
             batch_pairs: 32,
+            accumulate: 1,
             shuffle: true,
             optimizer: Rule::Adamw,
             schedule: Schedule::Linear,
             learning_rate: 1e-2,
+            head_learning_rate: None,
+            layer_decay: 1.0,
+            dropout: 0.0,
             weight_decay: 0.3,
             warmup_share: 0.1,
             max_tokens: 512,
             use_margin: true,
+            margin_scale: 1.0,
             label_smoothing: 0.0,
             ties: None,
             centring: 0.0,
             max_grad_norm: 1.0,
             evaluate_every: 1.0,
+            evaluate_every_steps: 0,
+            patience: 0,
+            keep: Keep::Last,
             checkpoint_every_steps: 0,
             checkpoint_every_seconds: 5,
         }
@@ -130,76 +240,30 @@ impl TrainConfig {
         }
     }
 
-    /// Checks every field on its own; the base model is looked at when training starts.
-    ///
-    /// # Errors
-    /// The first field that cannot be used.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let checks = [
-            (
-                "base_model",
-                !self.base_model.as_os_str().is_empty(),
-                "name the folder of a base model",
-            ),
-            ("epochs", (1..=1000).contains(&self.epochs), "must be 1 to 1,000"),
-            (
-                "batch_pairs",
-                (1..=4096).contains(&self.batch_pairs),
-                "must be 1 to 4,096",
-            ),
-            (
-                "learning_rate",
-                self.learning_rate > 0.0 && self.learning_rate <= 1.0,
-                "must be above 0 and at most 1",
-            ),
-            (
-                "weight_decay",
-                (0.0..=10.0).contains(&self.weight_decay),
-                "must be 0 to 10",
-            ),
-            (
-                "warmup_share",
-                (0.0..1.0).contains(&self.warmup_share),
-                "must be at least 0 and below 1",
-            ),
-            (
-                "max_tokens",
-                (8..=8192).contains(&self.max_tokens),
-                "must be 8 to 8,192",
-            ),
-            (
-                "label_smoothing",
-                (0.0..0.5).contains(&self.label_smoothing)
-                    && (self.label_smoothing == 0.0 || self.ties.is_none()),
-                "must be at least 0 and below 0.5, and 0 where ties are learnt",
-            ),
-            (
-                "ties",
-                self.ties.is_none_or(|ties| ties.is_sound()),
-                "the threshold or weight must be above 0 and finite",
-            ),
-            (
-                "centring",
-                self.centring >= 0.0 && self.centring.is_finite(),
-                "must be 0 or more",
-            ),
-            (
-                "max_grad_norm",
-                self.max_grad_norm >= 0.0 && self.max_grad_norm.is_finite(),
-                "must be 0 (no limit) or more",
-            ),
-            (
-                "evaluate_every",
-                self.evaluate_every >= 0.01 && self.evaluate_every <= 1000.0,
-                "must be 0.01 to 1,000 epochs",
-            ),
-        ];
-        match checks.into_iter().find(|(_, holds, _)| !holds) {
-            Some((field, _, message)) => Err(ConfigError {
-                field,
-                message: message.to_owned(),
-            }),
-            None => Ok(()),
+    /// Defaults for low-rank adaptation of a small encoder.
+    pub fn lora() -> Self {
+        Self {
+            method: Method::Lora,
+            learning_rate: 5e-4,
+            ..Self::full()
+        }
+    }
+
+    /// Defaults for the last layers of a small encoder.
+    pub fn layers() -> Self {
+        Self {
+            method: Method::Layers,
+            ..Self::full()
+        }
+    }
+
+    /// Defaults of a method.
+    pub fn of(method: Method) -> Self {
+        match method {
+            Method::Head => Self::head(),
+            Method::Lora => Self::lora(),
+            Method::Layers => Self::layers(),
+            Method::Full => Self::full(),
         }
     }
 }
@@ -210,7 +274,8 @@ mod tests {
 
     #[test]
     fn defaults_are_valid_and_survive_json() {
-        for mut config in [TrainConfig::head(), TrainConfig::full()] {
+        for method in [Method::Head, Method::Lora, Method::Layers, Method::Full] {
+            let mut config = TrainConfig::of(method);
             config.base_model = "base".into();
             config.validate().unwrap();
             let json = serde_json::to_string(&config).unwrap();
