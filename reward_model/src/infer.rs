@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision, Source, Weights};
 use crate::classifier::Classifier;
+use crate::config::Method;
 use crate::data::{Encoder, Example};
 use crate::embed::{BATCH_TOKENS, Embedded, Embedder};
 use crate::error::ModelError;
@@ -124,7 +125,11 @@ impl Scorer {
     /// # Errors
     /// When the base model cannot be read.
     pub fn with_cache(mut self, cache_dir: &Path, base_model: &Path) -> Result<Self, ModelError> {
-        if matches!(self.model, Model::Head { .. }) {
+        let is_of_base = self
+            .about
+            .as_ref()
+            .is_none_or(|about| about.config.method == Method::Head);
+        if is_of_base && matches!(self.model, Model::Head { .. }) {
             self.cache = Some(EmbeddingCache {
                 folder: cache_dir.to_owned(),
                 base_hash: hash_model(base_model)?,

@@ -1,9 +1,10 @@
 //! Model folders that Python opens: transformers' for a full model, sentence-transformers' for a head. Each also has
 //! `touchstone.json`, which says how it was made.
 
+mod modules;
+
 use std::path::Path;
 
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -13,8 +14,8 @@ use crate::config::TrainConfig;
 use crate::data::{Cut, Encoder};
 use crate::error::ModelError;
 use crate::evaluate::Metrics;
-use crate::head::Pooling;
 use crate::padding;
+pub(crate) use modules::Linear;
 
 /// `touchstone.json`: how a model was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -167,56 +168,6 @@ impl Parts<'_> {
         write(folder, "config.json", &config)?;
         self.tokenizer(folder)?;
         weights.save(&folder.join("model.safetensors"))?;
-        write(folder, "touchstone.json", self.about)
-    }
-
-    /// sentence-transformers' folder: Transformer (the base model as it was), Pooling, Dense with one output.
-    pub fn save_head(
-        &self,
-        folder: &Path,
-        pooling: Pooling,
-        weight: Tensor,
-        bias: f32,
-    ) -> Result<(), ModelError> {
-        let mut config = self.base_json("config.json")?;
-        config.insert("architectures".into(), json!([self.family()?.backbone_class()]));
-        write(folder, "config.json", &config)?;
-        self.tokenizer(folder)?;
-        let index = self.base_model.join("model.safetensors.index.json");
-        for from in weight_files(self.base_model)?
-            .iter()
-            .chain(index.exists().then_some(&index))
-        {
-            let to = folder.join(from.file_name().unwrap_or_default());
-            std::fs::copy(from, to).map_err(ModelError::file(from))?;
-        }
-        write(
-            folder,
-            "sentence_bert_config.json",
-            &json!({"max_seq_length": self.encoder.max_tokens(), "do_lower_case": false}),
-        )?;
-        let module = |idx: usize, path: &str, kind: &str| json!({"idx": idx, "name": idx.to_string(), "path": path, "type": format!("sentence_transformers.models.{kind}")});
-        let modules = [
-            module(0, "", "Transformer"),
-            module(1, "1_Pooling", "Pooling"),
-            module(2, "2_Dense", "Dense"),
-        ];
-        write(folder, "modules.json", &modules)?;
-        for name in ["1_Pooling", "2_Dense"] {
-            let path = folder.join(name);
-            std::fs::create_dir_all(&path).map_err(ModelError::file(&path))?;
-        }
-        write(&folder.join("1_Pooling"), "config.json", &pooling)?;
-        let dense = json!({
-            "in_features": pooling.width(), "out_features": 1, "bias": true,
-            "activation_function": "torch.nn.modules.linear.Identity",
-        });
-        let dense_folder = folder.join("2_Dense");
-        write(&dense_folder, "config.json", &dense)?;
-        let mut weights = Weights::default();
-        weights.register("linear.weight", weight)?;
-        weights.register("linear.bias", Tensor::new(&[bias], &candle_core::Device::Cpu)?)?;
-        weights.save(&dense_folder.join("model.safetensors"))?;
         write(folder, "touchstone.json", self.about)
     }
 }

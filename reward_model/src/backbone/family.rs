@@ -16,6 +16,7 @@ use super::ops::Activation;
 use super::score_head::{HeadPooling, ScoreHead};
 use super::weights::{Source, Weights};
 use super::{bert, distilbert, gemma, llama};
+use crate::config::PoolBy;
 use crate::error::ModelError;
 
 /// One family: how transformers names its classes and tensors, and how it is loaded.
@@ -28,6 +29,8 @@ pub(crate) struct Family {
     /// What stands before a backbone's names in a classifier's file.
     prefix: &'static str,
     kind: Kind,
+    /// What the reward is read from.
+    pooling: PoolBy,
 }
 
 #[derive(Clone, Copy)]
@@ -46,6 +49,7 @@ const fn family(model_type: &'static str, class: &'static str, prefix: &'static 
         class,
         prefix,
         kind,
+        pooling: PoolBy::Family,
     }
 }
 
@@ -83,6 +87,16 @@ impl Family {
                 known.join(", ")
             ))
         })
+    }
+
+    /// The same family with the reward read from something else.
+    pub fn pooled(self, pooling: PoolBy) -> Self {
+        Self { pooling, ..self }
+    }
+
+    /// What the reward is read from.
+    pub fn pooling(&self) -> PoolBy {
+        self.pooling
     }
 
     /// transformers' class of the whole reward model, for `architectures`.
@@ -127,16 +141,28 @@ impl Family {
 
     /// Name of the weight that makes a file a whole reward model's.
     pub fn output_name(&self) -> &'static str {
-        match self.kind {
-            Kind::Roberta => "classifier.out_proj",
-            Kind::Decoder(_) => "score",
+        match (self.pooling, self.kind) {
+            // As a sentence-transformers folder's Dense module has it.
+            (PoolBy::Mean, _) => "linear",
+            (_, Kind::Roberta) => "classifier.out_proj",
+            (_, Kind::Decoder(_)) => "score",
             _ => "classifier",
         }
     }
 
     /// Name of the last bias, if there is one.
     pub fn output_bias(&self) -> Option<String> {
-        (!self.is_decoder()).then(|| format!("{}.bias", self.output_name()))
+        self.has_output_bias()
+            .then(|| format!("{}.bias", self.output_name()))
+    }
+
+    fn has_output_bias(&self) -> bool {
+        self.pooling == PoolBy::Mean || !self.is_decoder()
+    }
+
+    /// A backbone's weight by the name that it has in the backbone's own file; nothing for those of the head.
+    pub fn bare_name<'n>(&self, name: &'n str) -> Option<&'n str> {
+        name.strip_prefix(self.prefix).filter(|_| !self.is_of_head(name))
     }
 
     /// Whether a weight belongs to what stands on top of the backbone.
@@ -221,6 +247,14 @@ impl Family {
     pub fn score_head(&self, config: &ModelConfig, b: &mut Builder) -> Result<ScoreHead, ModelError> {
         let hidden = self.hidden(config)?;
         let (square, single) = ([hidden, hidden], [hidden, 1]);
+        if self.pooling == PoolBy::Mean {
+            return Ok(ScoreHead {
+                pooling: HeadPooling::Mean,
+                dense: None,
+                norm: None,
+                output: b.head_dense(self.output_name(), None, single, true)?,
+            });
+        }
         let mut dense = |name: &str, alias: Option<&str>, activation: Activation| {
             Ok::<_, ModelError>(Some((b.head_dense(name, alias, square, true)?, activation)))
         };
@@ -260,7 +294,7 @@ impl Family {
             pooling,
             dense,
             norm,
-            output: b.head_dense(self.output_name(), None, single, !self.is_decoder())?,
+            output: b.head_dense(self.output_name(), None, single, self.has_output_bias())?,
         })
     }
 }

@@ -143,11 +143,16 @@ impl Weights {
         Ok(tensor)
     }
 
-    /// The tensor of a variable, outside the graph.
-    pub fn frozen(&self, name: &str) -> Result<Tensor, ModelError> {
+    /// A variable by its name.
+    pub fn var(&self, name: &str) -> Result<&Var, ModelError> {
         let place = self.names.iter().position(|own| own == name);
         let missing = || candle_core::Error::Msg(format!("no variable {name}"));
-        Ok(self.vars[place.ok_or_else(missing)?].as_tensor().detach())
+        Ok(&self.vars[place.ok_or_else(missing)?])
+    }
+
+    /// The tensor of a variable, outside the graph.
+    pub fn frozen(&self, name: &str) -> Result<Tensor, ModelError> {
+        Ok(self.var(name)?.as_tensor().detach())
     }
 
     /// Number of elements of each variable.

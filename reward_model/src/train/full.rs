@@ -9,12 +9,13 @@ use super::engine::{Engine, SLOTS};
 use super::rates;
 use super::{Learner, PairLosses, Setting, StepSums};
 use crate::backbone::{Batch, Family, ModelConfig, Source, Weights};
-use crate::config::TrainConfig;
+use crate::config::{PoolBy, TrainConfig};
 use crate::data::{Cut, Encoded, Pair};
 use crate::embed::BATCH_TOKENS;
 use crate::error::{ModelError, TrainError};
+use crate::head::Pooling;
 use crate::lanes::{Lanes, groups};
-use crate::save::Parts;
+use crate::save::{Linear, Parts};
 
 /// The model and the token ids it learns from.
 pub(super) struct Full<'a> {
@@ -31,7 +32,7 @@ impl<'a> Full<'a> {
         let request = setting.request;
         let base = &request.config.base_model;
         let config = ModelConfig::load(base)?;
-        let family = Family::of(&config)?;
+        let family = Family::of(&config)?.pooled(request.config.pooling);
         let mut source = Source::of_model(base, request.config.seed)?;
         let engine = Engine::load(family, config, &mut source, request.config.precision)?;
         let mut cut = [Cut::default(); 2];
@@ -153,11 +154,19 @@ impl Learner for Full<'_> {
     }
 
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {
-        for (name, var) in self.engine.weights.names.iter().zip(&self.engine.weights.vars) {
-            if Some(name) == self.engine.family.output_bias().as_ref() {
-                var.set(&(var.as_tensor() + shift)?.detach())?;
-            }
+        let (weights, family) = (&self.engine.weights, self.engine.family);
+        let of = |end: &str| weights.var(&format!("{}.{end}", family.output_name()));
+        if let Ok(bias) = of("bias") {
+            bias.set(&(bias.as_tensor() + shift)?.detach())?;
         }
-        parts.save_classifier(folder, &self.engine.weights)
+        if family.pooling() == PoolBy::Family {
+            return parts.save_classifier(folder, weights);
+        }
+        let output = Linear {
+            weight: of("weight")?.as_tensor().detach(),
+            bias: of("bias")?.to_vec1()?,
+        };
+        let pooling = Pooling::mean(family.hidden(&self.engine.config)?);
+        parts.save_pooled(folder, weights, pooling, &[output])
     }
 }

@@ -11,7 +11,7 @@ use crate::data::Cut;
 use crate::embed::{Embedded, Embedder};
 use crate::error::{ModelError, TrainError};
 use crate::head::Pooling;
-use crate::save::Parts;
+use crate::save::{Linear, Parts};
 
 /// The head and the embeddings it learns from.
 pub(super) struct Head {
@@ -132,6 +132,10 @@ impl Learner for Head {
     }
 
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {
-        parts.save_head(folder, self.pooling, self.weight().copy()?, shift as f32)
+        let output = Linear {
+            weight: self.weight().copy()?,
+            bias: vec![shift as f32],
+        };
+        parts.save_head(folder, self.pooling, &[output])
     }
 }

@@ -22,7 +22,7 @@ pub(crate) use identity::hash_model;
 
 use crate::backbone::{Family, ModelConfig, Weights};
 use crate::checkpoint::{Checkpoints, State};
-use crate::config::{Method, TrainConfig};
+use crate::config::{Method, PoolBy, TrainConfig};
 use crate::data::{Cut, Encoder, Pair};
 use crate::error::{ModelError, TrainError};
 use crate::lanes::Lanes;
@@ -200,7 +200,9 @@ pub fn train(
 fn encoder(config: &TrainConfig) -> Result<Encoder, ModelError> {
     let base = &config.base_model;
     let encoder = Encoder::load(base, config.max_tokens)?;
-    let reads_last = Family::of(&ModelConfig::load(base)?)?.is_decoder() && config.method != Method::Head;
+    let reads_last = Family::of(&ModelConfig::load(base)?)?.is_decoder()
+        && config.method != Method::Head
+        && config.pooling == PoolBy::Family;
     let padding = reads_last
         .then(|| padding::of_trained(base, &encoder))
         .transpose()?;
