@@ -42,9 +42,62 @@ pub struct Pair {
     pub margin: f32,
     /// Weight in the loss, usually 1.
     pub weight: f32,
+    /// Probability that the chosen response is the better one, as some annotators' votes may say; 1 for a plain judgement.
+    #[serde(default = "certain")]
+    pub belief: f32,
     /// Neither was better; which one is called chosen then means nothing.
     #[serde(default)]
     pub tied: bool,
+    /// Responses that were ranked below the rejected one, each worse than the one before it. With some, the loss is Plackett and
+    /// Luce's, into which neither margin nor belief enters.
+    #[serde(default)]
+    pub lower: Vec<String>,
+}
+
+fn certain() -> f32 {
+    1.0
+}
+
+impl Pair {
+    /// A plain judgement: no margin, weight 1.
+    pub fn new(
+        id: impl Into<String>,
+        prompt: Vec<Message>,
+        chosen: impl Into<String>,
+        rejected: impl Into<String>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            prompt,
+            chosen: chosen.into(),
+            rejected: rejected.into(),
+            margin: 0.0,
+            weight: 1.0,
+            belief: certain(),
+            tied: false,
+            lower: Vec::new(),
+        }
+    }
+
+    /// Its responses, best first.
+    pub fn responses(&self) -> impl Iterator<Item = &str> {
+        let two = [&self.chosen, &self.rejected];
+        two.into_iter().chain(&self.lower).map(String::as_str)
+    }
+
+    /// The pairs that a ranking says: each response before each that is below it. A plain judgement is its own.
+    pub fn pairs(&self) -> Vec<Pair> {
+        if self.lower.is_empty() {
+            return vec![self.clone()];
+        }
+        let all: Vec<&str> = self.responses().collect();
+        let each = (0..all.len()).flat_map(|i| (i + 1..all.len()).map(move |j| (i, j)));
+        each.map(|(i, j)| Pair {
+            weight: self.weight,
+            ..Pair::new(&self.id, self.prompt.clone(), all[i], all[j])
+        })
+        .collect()
+    }
 }
 
 /// The text that a model without a chat template reads: `Human: …`, blank line, `Assistant: …`, and so on, the response last.
@@ -186,7 +239,7 @@ impl Encoder {
         }
     }
 
-    /// The texts of pairs, chosen and rejected in turn.
+    /// The texts of pairs, one response after the other.
     pub(crate) fn texts(&self, pairs: &[Pair]) -> Result<Vec<String>, TrainError> {
         let text = |pair: &Pair, response: &str| {
             self.text(&pair.prompt, response)
@@ -195,8 +248,8 @@ impl Encoder {
                     message: error.to_string(),
                 })
         };
-        let both = |pair| [text(pair, &pair.chosen), text(pair, &pair.rejected)];
-        pairs.iter().flat_map(both).collect()
+        let each = |pair| Pair::responses(pair).map(move |response| text(pair, response));
+        pairs.iter().flat_map(each).collect()
     }
 
     /// Token ids of a rendered text. The response stands last, so keeping the end keeps it whole if it fits, then as

@@ -32,6 +32,9 @@ pub struct About {
     pub train_pairs: usize,
     /// What of their texts was left out.
     pub train_cut: Cut,
+    /// Optimizer steps that the saved weights have behind them.
+    #[serde(default)]
+    pub step: u64,
     /// On the held-out pairs, if there were any.
     pub metrics: Option<Metrics>,
     /// Seconds of work, from the first text to the saved model.

@@ -26,7 +26,9 @@ fn pairs() -> Vec<Pair> {
         rejected: "No [SEP] idea.\n\nAsk  someone\telse".to_owned(),
         margin: 0.0,
         weight: 1.0,
+        belief: 1.0,
         tied: false,
+        lower: Vec::new(),
     };
     (0..12).map(pair).collect()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::engine::Engine;
-use crate::backbone::{Batch, Family, ModelConfig, Precision, Source, shared};
+use crate::backbone::{Batch, Dropout, Family, ModelConfig, Precision, Source, shared};
 use crate::loss::bradley_terry;
 
 /// How far rewards may be off, and gradients in proportion to their length.
@@ -126,6 +126,37 @@ fn decoders_equal_transformers() {
     for name in ["llama", "qwen2", "qwen3", "gemma2", "gemma3"] {
         let (engine, expected) = engine(name, Precision::F32);
         check(name, &engine, &expected, EXACT);
+    }
+}
+
+/// Both ways through an encoder drop the same and have the same gradients.
+#[test]
+fn dropout_by_hand_equals_dropout_by_graph() {
+    for name in BY_HAND {
+        let gradients = |by_hand: bool| {
+            let (engine, expected) = engine(name, Precision::F32);
+            let engine = if by_hand { engine } else { engine.by_graph_alone() };
+            let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
+            let batch = Batch::new(ids.iter().map(Vec::as_slice)).dropping(Dropout::new(0.2, 3, 4, 5));
+            let sizes = engine.weights.sizes();
+            let mut gradients: Vec<Vec<f32>> = sizes.into_iter().map(|n| vec![0.0; n]).collect();
+            engine.begin(&mut gradients);
+            let mut rewards = Vec::new();
+            let slopes = |got: &[f32]| {
+                rewards = got.to_vec();
+                (0..got.len()).map(|i| 0.3 + i as f32).collect()
+            };
+            engine.add(0, &batch, slopes).unwrap();
+            engine.collect(&mut gradients);
+            gradients.push(rewards);
+            gradients
+        };
+        for (place, (a, b)) in gradients(true).iter().zip(gradients(false)).enumerate() {
+            // Keys' biases have no gradient but for rounding.
+            let scale = b.iter().fold(0.1f32, |most, x| most.max(x.abs()));
+            let off = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off <= 1e-4 * scale, "{name}, weight {place}: {off} of {scale}");
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! From gradients of the last hidden states to gradients of every weight.
 
+use std::borrow::Cow;
 use std::mem::take;
 
 use super::super::batch::{Batch, Reads};
+use super::super::dropout::Mask;
 use super::super::kernels;
 use super::super::kernels::units::{Write, multiply};
 use super::super::weights::Weights;
@@ -25,6 +27,7 @@ impl Fused {
         let tapes = take(&mut scratch.layers);
         for (i, tape) in tapes.iter().enumerate().rev() {
             let read = Self::read(batch, reads, i + 1 == tapes.len());
+            scratch.masks = Self::masks(batch, i);
             let mut layer = LayerBackward {
                 fused: self,
                 places: &self.places.layers[i],
@@ -36,7 +39,7 @@ impl Fused {
             dx = layer.run(batch, read.as_deref(), dx);
         }
         scratch.layers = tapes;
-        self.embed_backward(weights, batch, scratch, &dx, to)
+        self.embed_backward(weights, batch, scratch, dx, to)
     }
 }
 
@@ -66,11 +69,13 @@ impl LayerBackward<'_> {
             .activation
             .forward(&tape.after.wide, &mut self.scratch.active);
         let active = take(&mut self.scratch.active);
-        self.dense(self.places.narrow, &dsum, [hidden, hidden], &active, inner);
+        let dnarrow = dropped(&dsum, self.scratch.masks[1]);
+        self.dense(self.places.narrow, &dnarrow, [hidden, hidden], &active, inner);
         self.scratch.active = active;
         let mut dwide = take(&mut self.scratch.wide);
         dwide.resize(tape.after.wide.len(), 0.0);
-        self.scratch.left.fill(precision, &dsum, hidden);
+        self.scratch.left.fill(precision, &dnarrow, hidden);
+        drop(dnarrow);
         multiply(
             &mut dwide,
             inner,
@@ -97,15 +102,17 @@ impl LayerBackward<'_> {
             self.places.attention_norm,
             &dy,
         );
+        let doutput = dropped(&dsum, self.scratch.masks[0]);
         self.dense(
             self.places.attention[3],
-            &dsum,
+            &doutput,
             [hidden, hidden],
             &tape.after.context,
             hidden,
         );
         let mut dcontext = dy;
-        self.scratch.left.fill(precision, &dsum, hidden);
+        self.scratch.left.fill(precision, &doutput, hidden);
+        drop(doutput);
         multiply(
             &mut dcontext,
             hidden,
@@ -203,6 +210,18 @@ impl LayerBackward<'_> {
         );
         for row in dy.chunks(stride).take(rows) {
             kernels::add_scaled(&mut self.to.weights[bias], &row[..outer], 1.0);
+        }
+    }
+}
+
+/// The gradient by what a mask was laid over, from that by what it left.
+fn dropped(gradient: &[f32], mask: Option<Mask>) -> Cow<'_, [f32]> {
+    match mask {
+        None => Cow::Borrowed(gradient),
+        Some(mask) => {
+            let mut own = gradient.to_vec();
+            mask.apply(&mut own);
+            Cow::Owned(own)
         }
     }
 }
