@@ -125,7 +125,7 @@ pub fn render(prompt: &[Message], response: &str) -> String {
 pub struct Cut {
     /// Texts looked at.
     pub texts: usize,
-    /// Those of which the beginning was left out.
+    /// Those of which a part was left out.
     pub cut_texts: usize,
     /// Tokens read, the special ones included.
     pub tokens: usize,
@@ -142,12 +142,25 @@ impl Cut {
     }
 }
 
+/// What is left out of a text that is too long.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Truncation {
+    /// The beginning: the response is last, and keeps what fits.
+    #[default]
+    Beginning,
+    /// The middle: the question and the response's last words stay.
+    Middle,
+    /// The end, as transformers does unless told otherwise.
+    End,
+}
+
 /// A text as the model takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// Token ids with the special ones around them, at most `max_tokens`.
     pub ids: Vec<u32>,
-    /// Tokens left out at the beginning.
+    /// Tokens left out.
     pub cut_tokens: usize,
 }
 
@@ -161,6 +174,7 @@ pub struct Encoder {
     /// A token that does not count where it ends a text.
     padding: Option<u32>,
     max_tokens: usize,
+    truncation: Truncation,
 }
 
 impl Encoder {
@@ -193,12 +207,23 @@ impl Encoder {
             around,
             padding: None,
             max_tokens,
+            truncation: Truncation::default(),
         })
     }
 
     /// For a model that reads the reward at the last token that is not padding.
     pub(crate) fn without_padding(self, padding: Option<u32>) -> Self {
         Self { padding, ..self }
+    }
+
+    /// With another part left out of texts that are too long.
+    pub(crate) fn truncating(self, truncation: Truncation) -> Self {
+        Self { truncation, ..self }
+    }
+
+    /// What is left out of texts that are too long.
+    pub(crate) fn truncation(&self) -> Truncation {
+        self.truncation
     }
 
     /// Id of a token, if there is such a one.
@@ -252,7 +277,7 @@ impl Encoder {
         pairs.iter().flat_map(each).collect()
     }
 
-    /// Token ids of a rendered text. The response stands last, so keeping the end keeps it whole if it fits, then as
+    /// Token ids of a rendered text. The response stands last: leaving out the beginning keeps it whole if it fits, then as
     /// much of the latest conversation as fits; of a response that is itself too long the end remains.
     ///
     /// # Errors
@@ -263,7 +288,13 @@ impl Encoder {
         let all = encoding.get_ids();
         let [before, behind] = &self.around;
         let cut_tokens = (before.len() + all.len() + behind.len()).saturating_sub(self.max_tokens);
-        let mut ids = [before, &all[cut_tokens..], behind].concat();
+        let kept = all.len() - cut_tokens;
+        let first = match self.truncation {
+            Truncation::Beginning => 0,
+            Truncation::Middle => kept / 2,
+            Truncation::End => kept,
+        };
+        let mut ids = [before, &all[..first], &all[first + cut_tokens..], behind].concat();
         while ids.len() > 1 && self.padding.is_some() && ids.last().copied() == self.padding {
             ids.pop();
         }
@@ -303,4 +334,31 @@ fn special_tokens(tokenizer: &Tokenizer) -> tokenizers::Result<[Vec<u32>; 2]> {
     } else {
         [before, behind]
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_loses_the_part_that_was_asked_for() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny");
+        let text = "please help me to you the good is kind thanks";
+        let all = Encoder::load(&folder, 100).unwrap().encode(text).unwrap().ids;
+        let (start, end) = (&all[..1], &all[all.len() - 1..]);
+        let inner = &all[1..all.len() - 1];
+        let encoded = |truncation| {
+            let encoder = Encoder::load(&folder, 7).unwrap().truncating(truncation);
+            let encoded = encoder.encode(text).unwrap();
+            assert_eq!(encoded.cut_tokens, all.len() - 7);
+            encoded.ids
+        };
+        let last = |n: usize| &inner[inner.len() - n..];
+        assert_eq!(encoded(Truncation::Beginning), [start, last(5), end].concat());
+        assert_eq!(
+            encoded(Truncation::Middle),
+            [start, &inner[..2], last(3), end].concat()
+        );
+        assert_eq!(encoded(Truncation::End), [start, &inner[..5], end].concat());
+    }
 }

@@ -110,14 +110,18 @@ impl Scorer {
             Model::Classifier(_) if family.is_decoder() => padding::of_classifier(folder)?,
             _ => None,
         };
-        let encoder = Encoder::load(folder, limit)?.without_padding(padding);
+        let about = About::load(folder)?;
+        let truncation = about.as_ref().map(|about| about.config.truncation);
+        let encoder = Encoder::load(folder, limit)?
+            .without_padding(padding)
+            .truncating(truncation.unwrap_or_default());
         check_tokenizer(folder, &config, &encoder, family.max_tokens(&config)?)?;
         Ok(Self {
             model,
             precision,
             encoder,
             lanes: Lanes::new(None)?,
-            about: About::load(folder)?,
+            about,
             cache: None,
         })
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::backbone::{Family, ModelConfig, Weights, weight_files};
 use crate::chat::{SPECIAL_TOKENS, TEMPLATE_FILE, special_tokens};
 use crate::config::TrainConfig;
-use crate::data::{Cut, Encoder};
+use crate::data::{Cut, Encoder, Truncation};
 use crate::error::ModelError;
 use crate::evaluate::Metrics;
 use crate::padding;
@@ -134,7 +134,11 @@ impl Parts<'_> {
         let mut config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": self.encoder.max_tokens(),
-            "truncation_side": "left",
+            "truncation_side": match self.encoder.truncation() {
+                Truncation::End => "right",
+                // transformers cannot leave out the middle.
+                Truncation::Beginning | Truncation::Middle => "left",
+            },
             "padding_side": "right",
             "clean_up_tokenization_spaces": false,
         });

@@ -189,7 +189,7 @@ fn encoder(config: &TrainConfig) -> Result<Encoder, ModelError> {
     let padding = reads_last
         .then(|| padding::of_trained(base, &encoder))
         .transpose()?;
-    Ok(encoder.without_padding(padding))
+    Ok(encoder.without_padding(padding).truncating(config.truncation))
 }
 
 /// What a learner is made from.
