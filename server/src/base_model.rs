@@ -194,7 +194,7 @@ fn from_hub(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Whether a connection to the host comes about at all, within seconds; the client has no such bound of its own.
-fn reachable(host: &str) -> anyhow::Result<()> {
+pub(crate) fn reachable(host: &str) -> anyhow::Result<()> {
     use std::net::{TcpStream, ToSocketAddrs};
     if std::env::var_os("HTTPS_PROXY")
         .or_else(|| std::env::var_os("https_proxy"))

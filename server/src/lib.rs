@@ -8,6 +8,7 @@ pub mod base_model;
 pub mod commands;
 pub mod config;
 pub mod housekeeping;
+pub mod hub;
 pub mod markdown;
 pub mod model;
 pub mod router;

@@ -8,6 +8,7 @@ use reward_model::{Example, Metrics, ScoredPair, Scorer};
 use serde_json::json;
 
 use super::train_files::tell_left_out;
+use crate::hub;
 use crate::standalone::{
     preference_files::{self, FilePair},
     progress::Progress,
@@ -18,8 +19,8 @@ use crate::standalone::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A model folder: one of Touchstone's, a transformers classifier with one label, or a sentence-transformers folder
-    /// that ends in a Dense module with one output.
-    #[arg(long, value_name = "FOLDER")]
+    /// that ends in a Dense module with one output; or the name of such a one on the Hugging Face hub.
+    #[arg(long, value_name = "NAME|FOLDER")]
     model: PathBuf,
     /// JSONL, plain or gzip, in TRL's preference form or Anthropic's HH.
     #[arg(long, num_args = 1.., required = true, value_name = "FILE")]
@@ -41,7 +42,7 @@ fn evaluate(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let preferences = preference_files::read(&args.data, args.on_error)?;
     tell_left_out(&preferences);
-    let scorer = Scorer::load(&args.model)
+    let scorer = Scorer::load(&hub::find_or_fetch(&args.model)?)
         .map_err(|error| anyhow!("cannot load the model in {}: {error}", args.model.display()))?;
     let (metrics, cut) = measure(&scorer, preferences.pairs)?;
     let seconds = started.elapsed().as_secs_f64();

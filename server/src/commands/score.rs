@@ -14,7 +14,7 @@ use reward_model::Scorer;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{config::Config, model, scoring::examples, worker::jobs::train::run_folder};
+use crate::{config::Config, hub, model, scoring::examples, worker::jobs::train::run_folder};
 
 /// Lines scored together.
 const BATCH: usize = 64;
@@ -31,8 +31,8 @@ pub struct Args {
     /// The run whose model scores.
     #[arg(long, value_name = "ID", required_unless_present = "model")]
     run: Option<Uuid>,
-    /// A model folder instead.
-    #[arg(long, value_name = "FOLDER", conflicts_with = "run")]
+    /// A model folder instead, or a model's name on the Hugging Face hub.
+    #[arg(long, value_name = "NAME|FOLDER", conflicts_with = "run")]
     model: Option<PathBuf>,
 }
 
@@ -55,7 +55,7 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
 }
 
 fn score_lines(folder: &Path) -> anyhow::Result<()> {
-    let scorer = Scorer::load(folder)
+    let scorer = Scorer::load(&hub::find_or_fetch(folder)?)
         .map_err(|error| anyhow!("cannot load the model in {}: {error}", folder.display()))?;
     let mut lines = Lines::new(std::io::stdin().lock());
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{serve::stop_signal, setting_flags::SettingFlags};
 use crate::{
+    hub,
     standalone::{
         curves,
         history::{History, Recorder},
@@ -31,8 +32,8 @@ pub struct FileArgs {
     /// Learn from files instead of a project: JSONL, plain or gzip, in TRL's preference form or Anthropic's HH.
     #[arg(long, num_args = 1.., value_name = "FILE", requires = "out")]
     data: Vec<PathBuf>,
-    /// Folder of the base model [default: as --config or --base-model say].
-    #[arg(long, value_name = "FOLDER", requires = "data")]
+    /// Folder of the base model, or its name on the Hugging Face hub [default: as --config or --base-model say].
+    #[arg(long, value_name = "NAME|FOLDER", requires = "data")]
     base: Option<PathBuf>,
     /// TOML with settings by the engine's names, such as `epochs = 2`; flags win over it.
     #[arg(long, value_name = "FILE", requires = "data")]
@@ -83,7 +84,8 @@ pub async fn run(choice: FileChoice) -> anyhow::Result<()> {
 
 fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
     let out = choice.files.out.clone().context("name a folder with --out")?;
-    let config = config(&choice)?;
+    let mut config = config(&choice)?;
+    config.base_model = hub::find_or_fetch(&config.base_model)?;
     let split = split(&choice)?;
     let request = TrainRequest {
         config,
