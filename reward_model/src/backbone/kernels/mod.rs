@@ -7,7 +7,11 @@ mod product;
 mod rows;
 pub(crate) mod share;
 mod tile;
+mod unit_convert;
+mod unit_left;
+mod unit_panels;
 mod unit_tile;
+mod unit_write;
 pub(crate) mod units;
 mod vector;
 
