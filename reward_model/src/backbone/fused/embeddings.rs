@@ -32,6 +32,7 @@ impl Fused {
         }
         let [gain, bias] = self.places.norm;
         let epsilon = self.sizes.epsilon as f32;
+        x.resize(scratch.embedded.len(), 0.0);
         kernels::layer_norm(&scratch.embedded, &of(gain)?, &of(bias)?, epsilon, x);
         Ok(())
     }
@@ -42,14 +43,14 @@ impl Fused {
         weights: &Weights,
         batch: &Batch,
         scratch: &Scratch,
-        dx: &[f32],
+        mut de: Vec<f32>,
         to: &mut Gradients,
     ) -> candle_core::Result<()> {
         let hidden = self.sizes.hidden;
         let [gain, bias] = self.places.norm;
         let gains = Floats::of(weights.vars[gain].as_tensor())?;
-        let [de, dgain, dbias] =
-            kernels::layer_norm_backward(&scratch.embedded, &gains, self.sizes.epsilon as f32, dx);
+        let epsilon = self.sizes.epsilon as f32;
+        let [dgain, dbias] = kernels::layer_norm_backward(&scratch.embedded, &gains, epsilon, &mut de);
         kernels::add_scaled(&mut to.weights[gain], &dgain, 1.0);
         kernels::add_scaled(&mut to.weights[bias], &dbias, 1.0);
         for ((row, &id), position) in de.chunks_exact(hidden).zip(batch.ids()).zip(batch.positions()) {

@@ -55,9 +55,8 @@ struct AfterTape {
     log_sums: Vec<f32>,
     /// What attention gives, \[rows, hidden\].
     context: Vec<f32>,
-    /// Before the first norm, and behind it.
+    /// Before the first norm.
     sum: Vec<f32>,
-    y: Vec<f32>,
     /// Before the activation, \[rows, inner\].
     wide: Vec<f32>,
     /// Before the second norm.
@@ -70,12 +69,16 @@ pub(crate) struct Scratch {
     layers: Vec<LayerTape>,
     /// Embeddings before their norm.
     embedded: Vec<f32>,
+    /// Behind a layer's first norm.
+    y: Vec<f32>,
     left: Rows,
     panels: Panels,
     turned: Turned,
-    active: Vec<f32>,
-    wide: Vec<f32>,
     rows: Vec<f32>,
+    /// Gradients, for the backward pass.
+    wide: Vec<f32>,
+    dcontext: Vec<f32>,
+    dqkv: Vec<f32>,
     head: HeadScratch,
 }
 

@@ -1,7 +1,7 @@
 //! Left sides of products over units.
 
 use super::unit_tile::TALL;
-use super::unit_write::{bits, interleave, write_row};
+use super::unit_write::{bits, floats, interleave, write_row};
 use super::units::Precision;
 
 /// Units along the inner dimension that are written of all tiles, before the next ones: their rows stay in the first-level
@@ -13,6 +13,8 @@ pub(super) const STRIP: usize = 8;
 pub(crate) struct Rows {
     pub data: Vec<u32>,
     pub units: usize,
+    /// Room for a row before it is rounded.
+    row: Vec<f32>,
 }
 
 impl Rows {
@@ -29,11 +31,66 @@ impl Rows {
         [rows, columns]: [usize; 2],
         stride: usize,
     ) {
-        self.units = precision.units(columns);
-        self.data.resize(rows * self.units, 0);
+        self.reshape(precision, [rows, columns]);
         let units = self.units.max(1);
         for (to, from) in self.data.chunks_exact_mut(units).zip(from.chunks(stride)) {
             write_row(precision, &from[..columns], to);
+        }
+    }
+
+    /// Takes in `rows` of `columns` elements that `row` writes, given an index: in bf16 they need not leave the first-level cache.
+    pub fn fill_with(
+        &mut self,
+        precision: Precision,
+        [rows, columns]: [usize; 2],
+        mut row: impl FnMut(usize, &mut [f32]),
+    ) {
+        self.reshape(precision, [rows, columns]);
+        self.row.resize(columns, 0.0);
+        for (i, to) in self.data.chunks_exact_mut(self.units.max(1)).enumerate() {
+            if precision == Precision::F32 {
+                row(i, floats(to));
+            } else {
+                row(i, &mut self.row);
+                write_row(precision, &self.row, to);
+            }
+        }
+    }
+
+    fn reshape(&mut self, precision: Precision, [rows, columns]: [usize; 2]) {
+        self.units = precision.units(columns);
+        self.data.resize(rows * self.units, 0);
+    }
+
+    /// Makes room for rows that [`Rows::round`] writes; in f32, where they stay where they are, for none.
+    pub fn expect(&mut self, precision: Precision, [rows, columns]: [usize; 2]) {
+        let rows = if precision == Precision::F32 { 0 } else { rows };
+        self.reshape(precision, [rows, columns]);
+    }
+
+    /// Takes in a row that is expected.
+    #[inline]
+    pub fn round(&mut self, i: usize, row: &[f32]) {
+        if !self.data.is_empty() {
+            write_row(
+                Precision::Bf16,
+                row,
+                &mut self.data[i * self.units..][..self.units],
+            );
+        }
+    }
+
+    /// The rows that were expected, which are these, as a left side.
+    pub fn expected<'a>(
+        &'a self,
+        precision: Precision,
+        from: &'a [f32],
+        shape: [usize; 2],
+        stride: usize,
+    ) -> Left<'a> {
+        match precision {
+            Precision::F32 => Left::rows(bits(from), shape[0], shape[1], stride),
+            Precision::Bf16 => self.left(),
         }
     }
 
@@ -45,11 +102,10 @@ impl Rows {
         [rows, columns]: [usize; 2],
         stride: usize,
     ) -> Left<'a> {
-        if precision == Precision::F32 {
-            return Left::rows(bits(from), rows, columns, stride);
+        if precision != Precision::F32 {
+            self.fill_part(precision, from, [rows, columns], stride);
         }
-        self.fill_part(precision, from, [rows, columns], stride);
-        self.left()
+        self.expected(precision, from, [rows, columns], stride)
     }
 
     /// All rows, as a left side.

@@ -15,9 +15,15 @@ pub(crate) struct Panels {
     pub(super) units: usize,
     pub(super) columns: usize,
     pub(super) precision: Precision,
+    /// Room for a few rows.
+    rows: Vec<f32>,
 }
 
 impl Panels {
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
     fn reshape(&mut self, precision: Precision, inner: usize, columns: usize) {
         self.precision = precision;
         (self.units, self.columns) = (precision.units(inner), columns);
@@ -49,6 +55,28 @@ impl Panels {
             let own = column..columns.min(column + WIDE);
             interleave::<WIDE>(precision, &from[row * stride..], [rows, stride], own, to);
         });
+    }
+
+    /// Takes in `inner` rows of `columns` that `rows` writes, a few at a time: it is given the first's index and room for them.
+    pub fn fill_with(
+        &mut self,
+        precision: Precision,
+        [inner, columns]: [usize; 2],
+        mut rows: impl FnMut(usize, &mut [f32]),
+    ) {
+        self.reshape(precision, inner, columns);
+        let mut some = std::mem::take(&mut self.rows);
+        self.each(|first, strip, column, to| {
+            let row = precision.rows(first);
+            let count = precision.rows(strip).min(inner - row);
+            if column == 0 {
+                some.resize(count * columns, 0.0);
+                rows(row, &mut some);
+            }
+            let own = column..columns.min(column + WIDE);
+            interleave::<WIDE>(precision, &some, [count, columns], own, to);
+        });
+        self.rows = some;
     }
 
     /// Takes in the transpose of rows of units: `columns` of them, each of `inner` elements, `stride` units apart.

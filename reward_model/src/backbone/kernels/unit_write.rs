@@ -24,6 +24,12 @@ pub(super) fn bits(x: &[f32]) -> &[u32] {
     unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
 }
 
+/// Units as f32.
+pub(super) fn floats(x: &mut [u32]) -> &mut [f32] {
+    // SAFETY: as above.
+    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
+}
+
 /// Writes a row of f32 as units; an odd last bf16 has a zero beside it.
 pub(super) fn write_row(precision: Precision, from: &[f32], to: &mut [u32]) {
     match precision {

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::unit_panels::DEPTH;
-use super::unit_tile::{Step, TALL, WIDE, step_tile};
+use super::unit_tile::{Out, Start, Step, TALL, WIDE, step_tile};
 
 pub(crate) use super::unit_left::{Left, Rows, Turned};
 pub(crate) use super::unit_panels::Panels;
@@ -44,16 +44,35 @@ impl Precision {
 /// Rows of the left side that pass by a panel together.
 const ROWS: usize = 8 * TALL;
 
-/// What is done with a tile of the product.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Write {
+/// What is done with a product.
+#[derive(Clone, Copy)]
+pub(crate) enum Write<'a> {
     /// It replaces what is there.
     Over,
     /// It is added to what is there.
     Add,
+    /// It and this row in each of its rows replace what is there.
+    Onto(&'a [f32]),
 }
 
-/// `out ← left · right` or `out + left · right`; rows of `out` are `stride` apart.
+impl Write<'_> {
+    /// What the product's first units are added to.
+    fn start(self, columns: usize, there: Start) -> Option<Start> {
+        match self {
+            Self::Over => None,
+            Self::Add => Some(there),
+            Self::Onto(row) => {
+                assert_eq!(row.len(), columns, "a row to add to a product");
+                Some(Start {
+                    from: row.as_ptr(),
+                    stride: 0,
+                })
+            }
+        }
+    }
+}
+
+/// `out ← left · right`, and what `write` adds; rows of `out` are `stride` apart.
 pub(crate) fn multiply(out: &mut [f32], stride: usize, left: Left, right: &Panels, write: Write) {
     let (rows, columns) = (left.rows, right.columns);
     assert_eq!(left.units, right.units, "inner sizes of a product");
@@ -62,39 +81,47 @@ pub(crate) fn multiply(out: &mut [f32], stride: usize, left: Left, right: &Panel
         "{rows}×{columns} by {stride} in {}",
         out.len()
     );
-    if left.units == 0 && write == Write::Over {
-        out.chunks_mut(stride)
-            .take(rows)
-            .for_each(|row| row[..columns].fill(0.0));
+    if left.units == 0 {
+        return nothing(out, stride, [rows, columns], write);
     }
+    let to = out.as_mut_ptr();
+    let there = Start {
+        from: to.cast_const(),
+        stride,
+    };
     let panels = columns.div_ceil(WIDE);
     let step = Step::of(right.precision);
     for (block, first) in (0..right.units).step_by(DEPTH).enumerate() {
         let depth = DEPTH.min(right.units - first);
-        let panel =
-            |panel: usize| &right.data[(block * DEPTH * panels + panel * depth) * WIDE..][..depth * WIDE];
+        let start = if first > 0 {
+            Some(there)
+        } else {
+            write.start(columns, there)
+        };
+        let out = Out { to, stride, start };
         for from in (0..rows).step_by(ROWS) {
             let part = left.part(from, ROWS.min(rows - from));
             for p in 0..panels {
-                let to = &mut out[from * stride + p * WIDE..];
-                let keep = write == Write::Add || first > 0;
+                let panel = &right.data[(block * DEPTH * panels + p * depth) * WIDE..][..depth * WIDE];
+                let sizes = [part.rows, depth, WIDE.min(columns - p * WIDE)];
+                let strides = [part.tile_stride, part.row_stride, part.unit_stride];
                 // SAFETY: `part` and `out` were checked to hold these rows; a panel has `depth` units of 32.
                 unsafe {
                     let left = part.data.as_ptr().add(first * part.unit_stride);
-                    let strides = [part.tile_stride, part.row_stride, part.unit_stride];
-                    let (panel, columns) = (panel(p), WIDE.min(columns - p * WIDE));
-                    step_tile(
-                        step,
-                        left,
-                        strides,
-                        [part.rows, depth, columns],
-                        panel,
-                        to.as_mut_ptr(),
-                        stride,
-                        keep,
-                    );
+                    step_tile(step, left, strides, sizes, panel, out.at(from, p * WIDE));
                 }
             }
+        }
+    }
+}
+
+/// A product without inner elements: zeros.
+fn nothing(out: &mut [f32], stride: usize, [rows, columns]: [usize; 2], write: Write) {
+    for row in out.chunks_mut(stride).take(rows) {
+        match write {
+            Write::Over => row[..columns].fill(0.0),
+            Write::Add => {}
+            Write::Onto(own) => row[..columns].copy_from_slice(own),
         }
     }
 }
@@ -129,7 +156,7 @@ mod tests {
                     (Rows::default(), Turned::default(), Panels::default());
                 rows.fill(precision, &l, k);
                 turned_left.fill(precision, &turned(&l, k), [k, m], m);
-                for ways in 0..8 {
+                for ways in 0..12 {
                     let left = if ways & 1 == 0 {
                         rows.left()
                     } else {
@@ -142,19 +169,14 @@ mod tests {
                         columns.fill(precision, &turned(&r, n), k);
                         panels.fill_turned(precision, &columns.data, [k, n], columns.units);
                     }
-                    let (stride, add) = (n + 3, ways & 4 != 0);
+                    let (stride, added) = (n + 3, vec![1.0; n]);
+                    let write = [Write::Over, Write::Add, Write::Onto(&added)][ways / 4];
                     let mut out = vec![1.0; m * stride];
-                    multiply(
-                        &mut out,
-                        stride,
-                        left,
-                        &panels,
-                        if add { Write::Add } else { Write::Over },
-                    );
+                    multiply(&mut out, stride, left, &panels, write);
                     for i in 0..m {
                         for j in 0..n {
                             let want: f64 = (0..k).map(|u| plain(l[i * k + u]) * plain(r[u * n + j])).sum();
-                            let got = f64::from(out[i * stride + j]) - f64::from(u8::from(add));
+                            let got = f64::from(out[i * stride + j]) - f64::from(u8::from(ways >= 4));
                             assert!(
                                 (got - want).abs() < 1e-5 * (1.0 + want.abs()),
                                 "{precision:?} {m}×{k}×{n} {ways} at {i},{j}: {got} {want}"
