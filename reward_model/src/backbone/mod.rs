@@ -25,7 +25,7 @@ use candle_core::{Tensor, Var};
 pub(crate) use batch::{Batch, Reads};
 pub(crate) use config::ModelConfig;
 pub(crate) use family::Family;
-pub(crate) use fused::{Fused, Gradients, Packed, Scratch};
+pub(crate) use fused::{Fused, Gradients, Packed, Scratch, WordGradients};
 pub(crate) use kernels::share::shared;
 pub use kernels::units::Precision;
 pub(crate) use kernels::{add_scaled, dot, squares, vectorised};

@@ -23,19 +23,30 @@ impl Fused {
         to: &mut Gradients,
     ) -> candle_core::Result<()> {
         let tapes = take(&mut scratch.layers);
+        let mut input = take(&mut scratch.y);
         for (i, tape) in tapes.iter().enumerate().rev() {
+            let x = if i == 0 {
+                &tape.x
+            } else {
+                let (sum, norm) = (&tapes[i - 1].after.wide_sum, &packed.layers[i - 1].dense_norm);
+                input.resize(sum.len(), 0.0);
+                let epsilon = self.sizes.epsilon as f32;
+                kernels::layer_norm(sum, &norm.gain, &norm.bias, epsilon, &mut input);
+                &input
+            };
             let read = Self::read(batch, reads, i + 1 == tapes.len());
             let mut layer = LayerBackward {
                 fused: self,
                 places: &self.places.layers[i],
                 layer: &packed.layers[i],
                 tape,
+                x,
                 scratch,
                 to,
             };
             dx = layer.run(batch, read.as_deref(), dx);
         }
-        scratch.layers = tapes;
+        (scratch.layers, scratch.y) = (tapes, input);
         self.embed_backward(weights, batch, scratch, dx, to)
     }
 }
@@ -45,6 +56,8 @@ struct LayerBackward<'a> {
     places: &'a LayerPlaces,
     layer: &'a Layer,
     tape: &'a LayerTape,
+    /// The layer's input.
+    x: &'a [f32],
     scratch: &'a mut Scratch,
     to: &'a mut Gradients,
 }
@@ -154,12 +167,12 @@ impl LayerBackward<'_> {
         let own = &dqkv[..rows * shape[1]];
         if let Some(read) = read {
             let mut queried = take(&mut self.scratch.rows);
-            gather(&tape.x, read, hidden, &mut queried);
+            gather(self.x, read, hidden, &mut queried);
             self.panels(&queried, hidden);
             self.scratch.rows = queried;
             self.dense(q, own, shape);
         }
-        self.panels(&tape.x, hidden);
+        self.panels(self.x, hidden);
         if read.is_none() {
             self.dense(q, own, shape);
         }
@@ -168,7 +181,7 @@ impl LayerBackward<'_> {
 
         self.through(&layer.attention[0], own, shape, &mut dx, Write::Add);
         if let Some(read) = read {
-            let mut all = vec![0.0; tape.x.len()];
+            let mut all = vec![0.0; self.x.len()];
             for (&row, from) in read.iter().zip(dx.chunks_exact(hidden)) {
                 kernels::add_scaled(&mut all[row * hidden..][..hidden], from, 1.0);
             }

@@ -53,14 +53,15 @@ impl Fused {
         let [dgain, dbias] = kernels::layer_norm_backward(&scratch.embedded, &gains, epsilon, &mut de);
         kernels::add_scaled(&mut to.weights[gain], &dgain, 1.0);
         kernels::add_scaled(&mut to.weights[bias], &dbias, 1.0);
-        for ((row, &id), position) in de.chunks_exact(hidden).zip(batch.ids()).zip(batch.positions()) {
+        for (row, position) in de.chunks_exact(hidden).zip(batch.positions()) {
             let at = (position + self.places.skipped) * hidden;
             kernels::add_scaled(&mut to.weights[self.places.positions][at..at + hidden], row, 1.0);
             if let Some(kinds) = self.places.kinds {
                 kernels::add_scaled(&mut to.weights[kinds][..hidden], row, 1.0);
             }
-            to.words.push((id, row.to_vec()));
         }
+        to.words.ids.extend_from_slice(batch.ids());
+        to.words.rows.extend_from_slice(&de);
         Ok(())
     }
 }

@@ -27,14 +27,12 @@ impl Fused {
         self.embed(weights, batch, scratch, &mut x)?;
         for (i, layer) in packed.layers.iter().enumerate() {
             let read = Self::read(batch, reads, i + 1 == layers);
-            if keep && i + 1 < layers {
-                next = take(&mut tapes[i + 1].x);
-            }
             let tape = &mut tapes[if keep { i } else { 0 }];
             tape.x = x;
             self.layer(layer, batch, read.as_deref(), tape, &mut next, scratch);
             x = take(&mut next);
-            if !keep {
+            // The backward pass computes it again from what the layer before kept.
+            if i > 0 || !keep {
                 next = take(&mut tape.x);
             }
         }

@@ -13,6 +13,7 @@ mod places;
 mod shared;
 
 use super::batch::{Batch, Reads};
+use super::kernels;
 use super::kernels::units::{Panels, Precision, Rows, Turned};
 use super::post_norm::{Names, Sizes};
 use super::weights::Weights;
@@ -41,7 +42,7 @@ pub(crate) struct Layout {
 /// What the backward pass needs of one layer; the numbers of rows are the batch's, in the last layer those that are read.
 #[derive(Default)]
 struct LayerTape {
-    /// Input, \[tokens, hidden\].
+    /// Input, \[tokens, hidden\]; what was kept of the layer before has it, where there is one.
     x: Vec<f32>,
     /// Queries, keys and values side by side, \[tokens, 3 · hidden\].
     qkv: Vec<f32>,
@@ -86,8 +87,27 @@ pub(crate) struct Scratch {
 pub(crate) struct Gradients {
     /// By the weights' places; that of the words is empty.
     pub weights: Vec<Vec<f32>>,
-    /// By the looked-up words of each text in turn: id and row.
-    pub words: Vec<(u32, Vec<f32>)>,
+    /// By the looked-up words of each text in turn.
+    pub words: WordGradients,
+}
+
+/// Rows by word, one after the other; a word may have several.
+#[derive(Default)]
+pub(crate) struct WordGradients {
+    pub ids: Vec<u32>,
+    pub rows: Vec<f32>,
+}
+
+impl WordGradients {
+    /// Adds the rows in turn to those of all words, and forgets them.
+    pub fn add_to(&mut self, all: &mut [f32]) {
+        let width = self.rows.len() / self.ids.len().max(1);
+        for (row, id) in self.rows.chunks_exact(width.max(1)).zip(&self.ids) {
+            kernels::add_scaled(&mut all[*id as usize * width..][..width], row, 1.0);
+        }
+        self.ids.clear();
+        self.rows.clear();
+    }
 }
 
 impl Fused {

@@ -20,7 +20,11 @@ fn normal(f: Fusing, x: f32) -> (f32, f32) {
 pub(crate) fn gelu(x: &[f32], out: &mut [f32]) {
     vectorised_fusing(
         #[inline(always)]
-        |f| out.iter_mut().zip(x).for_each(|(y, &x)| *y = x * normal(f, x).0),
+        |f| {
+            for (y, &x) in out.iter_mut().zip(x) {
+                *y = x * normal(f, x).0;
+            }
+        },
     );
 }
 
@@ -58,7 +62,11 @@ fn area_tanh(f: Fusing, x: f32) -> f32 {
 pub(crate) fn gelu_tanh(x: &[f32], out: &mut [f32]) {
     vectorised_fusing(
         #[inline(always)]
-        |f| out.iter_mut().zip(x).for_each(|(y, &x)| *y = x * area_tanh(f, x)),
+        |f| {
+            for (y, &x) in out.iter_mut().zip(x) {
+                *y = x * area_tanh(f, x);
+            }
+        },
     );
 }
 
@@ -81,7 +89,11 @@ pub(crate) fn gelu_tanh_slope(x: &[f32], dy: &mut [f32], out: &mut [f32]) {
 pub(crate) fn silu(x: &[f32], out: &mut [f32]) {
     vectorised_fusing(
         #[inline(always)]
-        |f| out.iter_mut().zip(x).for_each(|(y, &x)| *y = x * logistic(f, x)),
+        |f| {
+            for (y, &x) in out.iter_mut().zip(x) {
+                *y = x * logistic(f, x);
+            }
+        },
     );
 }
 

@@ -71,7 +71,9 @@ pub(crate) fn add_rows(to: &mut [f32], from: &[f32], rows: usize, stride: usize)
         #[inline(always)]
         || {
             for row in from.chunks(stride.max(1)).take(rows) {
-                to.iter_mut().zip(&row[..columns]).for_each(|(to, x)| *to += x);
+                for (to, x) in to.iter_mut().zip(&row[..columns]) {
+                    *to += x;
+                }
             }
         },
     );

@@ -80,10 +80,9 @@ pub(crate) fn layer_norm_backward(x: &[f32], gain: &[f32], epsilon: f32, dy: &mu
         || {
             for (row, dy) in x.chunks_exact(columns).zip(dy.chunks_exact_mut(columns)) {
                 let (mean, inverse) = moments(row, epsilon);
-                units
-                    .iter_mut()
-                    .zip(row)
-                    .for_each(|(unit, x)| *unit = (x - mean) * inverse);
+                for (unit, x) in units.iter_mut().zip(row) {
+                    *unit = (x - mean) * inverse;
+                }
                 let sums = dgain.iter_mut().zip(&mut dbias).zip(dy.iter_mut());
                 for (((dgain, dbias), d), (unit, gain)) in sums.zip(units.iter().zip(gain)) {
                     *dgain += *d * unit;

@@ -38,7 +38,8 @@ pub(crate) fn vectorised<R>(mut f: impl FnMut() -> R) -> R {
     )
 }
 
-/// The same for a closure that multiplies and adds.
+/// The same for a closure that multiplies and adds. Its loops are `for` loops: what `for_each` takes may stay outside, where
+/// each `mul_add` is a call.
 #[inline]
 pub(crate) fn vectorised_fusing<R>(f: impl FnMut(Fusing) -> R) -> R {
     Arch::new().dispatch(Call(f))
