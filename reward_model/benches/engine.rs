@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let place = std::env::temp_dir().join(format!("engine-bench-{}", std::process::id()));
     let pairs = files::read(Path::new(file))?;
     products();
+    let mut rewards: Vec<Vec<f64>> = Vec::new();
     let measured = [Precision::F32, Precision::Bf16]
         .into_iter()
         .try_for_each(|precision| {
@@ -43,14 +44,37 @@ fn main() -> Result<(), Box<dyn Error>> {
                 training(base, &pairs, steps, &place, precision)?;
             }
             if what != Some("train") {
-                scoring(base, &pairs, &place, precision)?;
+                rewards.push(scoring(base, &pairs, &place, precision)?);
             }
             Ok(())
         });
     if place.exists() {
         std::fs::remove_dir_all(&place)?;
     }
+    if let [full, short] = rewards.as_slice() {
+        agreement(full, short);
+    }
     measured
+}
+
+/// How bf16's rewards follow f32's.
+fn agreement(full: &[f64], short: &[f64]) {
+    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+    let means = [mean(full), mean(short)];
+    let (mut products, mut squares, mut farthest) = (0.0, [0.0; 2], 0.0f64);
+    for (&a, &b) in full.iter().zip(short) {
+        products += (a - means[0]) * (b - means[1]);
+        squares[0] += (a - means[0]).powi(2);
+        squares[1] += (b - means[1]).powi(2);
+        farthest = farthest.max((a - b).abs());
+    }
+    let correlation = products / (squares[0] * squares[1]).sqrt();
+    let deviation = (squares[0] / full.len() as f64).sqrt();
+    println!(
+        "{}",
+        json!({"what": "bf16 against f32", "correlation": correlation, "largest_difference": farthest,
+            "standard_deviation": deviation})
+    );
 }
 
 /// f32 products of the sizes that the encoder's layers have, one on each core at once.
@@ -159,8 +183,13 @@ fn training(
     Ok(())
 }
 
-/// A full model's scores of many responses, and of one of 256 tokens.
-fn scoring(base: &str, pairs: &[Pair], place: &Path, precision: Precision) -> Result<(), Box<dyn Error>> {
+/// A full model's scores of many responses, which it gives, and of one of 256 tokens.
+fn scoring(
+    base: &str,
+    pairs: &[Pair],
+    place: &Path,
+    precision: Precision,
+) -> Result<Vec<f64>, Box<dyn Error>> {
     let scorer = match Scorer::load_with(Path::new(base), precision) {
         Ok(scorer) => scorer,
         Err(_) => Scorer::load_with(&one_step(base, pairs, place)?, precision)?,
@@ -190,7 +219,7 @@ fn scoring(base: &str, pairs: &[Pair], place: &Path, precision: Precision) -> Re
         json!({"what": "score", "precision": precision, "responses": examples.len(), "real_tokens_per_s": tokens as f64 / seconds,
             "one_request_tokens": scored[one].tokens, "one_request_ms": times[times.len() / 2], "peak_mb": peak_mb()})
     );
-    Ok(())
+    Ok(scored.iter().map(|one| f64::from(one.reward)).collect())
 }
 
 /// A reward model made of a base model that is none yet.

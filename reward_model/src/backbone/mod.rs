@@ -27,7 +27,7 @@ pub(crate) use batch::{Batch, Reads};
 pub(crate) use config::ModelConfig;
 pub(crate) use dropout::Dropout;
 pub(crate) use family::Family;
-pub(crate) use fused::{Fused, Gradients, Packed, Scratch};
+pub(crate) use fused::{Fused, Gradients, Packed, Scratch, WordGradients};
 pub(crate) use kernels::share::shared;
 pub use kernels::units::Precision;
 pub(crate) use kernels::{add_scaled, dot, squares, vectorised};

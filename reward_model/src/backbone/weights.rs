@@ -208,7 +208,8 @@ fn save_views<D: std::ops::Deref<Target = [f32]>>(
     safetensors::serialize_to_file(views, Some(about), path).map_err(|error| ModelError::content(path, error))
 }
 
-/// Turns one tensor at a time into bytes, so that saving needs no second copy of the model.
+/// Shows a tensor as bytes, so that saving needs no second copy of it: one of the word embeddings' size would be the highest
+/// that a training run's memory gets.
 struct FloatView<D> {
     shape: Vec<usize>,
     data: D,
@@ -224,6 +225,11 @@ impl<D: std::ops::Deref<Target = [f32]>> View for FloatView<D> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
+        if cfg!(target_endian = "little") {
+            let (start, count) = (self.data.as_ptr().cast(), size_of_val(&*self.data));
+            // SAFETY: the bytes of the elements, borrowed as long as they are.
+            return Cow::Borrowed(unsafe { std::slice::from_raw_parts(start, count) });
+        }
         Cow::Owned(self.data.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 

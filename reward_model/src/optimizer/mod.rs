@@ -18,6 +18,12 @@ pub use schedule::Schedule;
 /// Elements that one thread updates at a time; also the unit of sums, so that these have one order on every machine.
 const CHUNK: usize = 1 << 16;
 
+/// Makes all gradients zero.
+pub(crate) fn empty(gradients: &mut [Vec<f32>]) {
+    let pieces = gradients.iter_mut().flat_map(|g| g.chunks_mut(CHUNK));
+    pieces.par_bridge().for_each(|piece| piece.fill(0.0));
+}
+
 /// Euclidean length of all gradients together.
 pub(crate) fn norm(gradients: &[Vec<f32>]) -> f64 {
     gradients

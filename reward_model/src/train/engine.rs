@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::backbone::{
     Batch, Family, Floats, Fused, Gradients, ModelConfig, Packed, Precision, Scratch, Source, WORDS, Weights,
-    add_scaled, trainable,
+    WordGradients, add_scaled, trainable,
 };
 use crate::classifier::Classifier;
 use crate::error::ModelError;
@@ -53,7 +53,7 @@ impl Engine {
         let slot = |weights| {
             Mutex::new(Gradients {
                 weights,
-                words: Vec::new(),
+                words: WordGradients::default(),
             })
         };
         let slots = slots.map(slot).collect();
@@ -149,10 +149,8 @@ impl Engine {
         let words = store
             .remove(words.as_tensor())
             .ok_or_else(|| no_gradient("the words"))?;
-        let width = words.dim(1)?;
-        let rows = Floats::of(&words)?;
-        let rows = rows.chunks_exact(width).zip(batch.ids());
-        slot.words.extend(rows.map(|(row, &id)| (id, row.to_vec())));
+        slot.words.ids.extend_from_slice(batch.ids());
+        slot.words.rows.extend_from_slice(&Floats::of(&words)?);
         Ok(())
     }
 
@@ -193,23 +191,39 @@ impl Engine {
     /// Ends a step: `gradients` become the slots' sums, added in their order, and the slots are empty again.
     pub fn collect(&self, gradients: &mut [Vec<f32>]) {
         self.lend(gradients);
-        for slot in 1..SLOTS {
-            let slot = &mut *self.slot(slot);
-            for (to, from) in gradients.iter_mut().zip(&mut slot.weights) {
-                let from = from.par_chunks_mut(CHUNK);
-                to.par_chunks_mut(CHUNK).zip(from).for_each(|(to, from)| {
-                    add_scaled(to, from, 1.0);
-                    from.fill(0.0);
-                });
+        let mut slots: Vec<_> = (1..SLOTS).map(|slot| self.slot(slot)).collect();
+        for (place, to) in gradients.iter_mut().enumerate() {
+            if place != WORDS {
+                let from = slots.iter_mut().map(|slot| slot.weights[place].as_mut_slice());
+                add_up(to, from.collect());
             }
         }
+        drop(slots);
         for slot in 0..SLOTS {
-            for (id, row) in self.slot(slot).words.drain(..) {
-                let at = id as usize * row.len();
-                add_scaled(&mut gradients[WORDS][at..at + row.len()], &row, 1.0);
-            }
+            self.slot(slot).words.add_to(&mut gradients[WORDS]);
         }
     }
+}
+
+/// Adds slices to one, in their order, and empties them; a piece of each at a time, which stays in the cache.
+fn add_up(to: &mut [f32], mut from: Vec<&mut [f32]>) {
+    let mut pieces: Vec<Vec<&mut [f32]>> = to.chunks_mut(CHUNK).map(|piece| vec![piece]).collect();
+    for from in &mut from {
+        let more = from.chunks_mut(CHUNK);
+        pieces
+            .iter_mut()
+            .zip(more)
+            .for_each(|(pieces, more)| pieces.push(more));
+    }
+    pieces.into_par_iter().for_each(|mut pieces| {
+        let Some((to, from)) = pieces.split_first_mut() else {
+            return;
+        };
+        for from in from {
+            add_scaled(to, from, 1.0);
+            from.fill(0.0);
+        }
+    });
 }
 
 fn no_gradient(what: &str) -> candle_core::Error {

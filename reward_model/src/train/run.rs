@@ -12,7 +12,7 @@ use crate::checkpoint::{Checkpoints, State, write_folder};
 use crate::config::{Keep, TrainConfig};
 use crate::error::TrainError;
 use crate::evaluate::{Metrics, ScoredPair, evaluate};
-use crate::optimizer::{Optimizer, Update, norm};
+use crate::optimizer::{Optimizer, Update, empty, norm};
 use crate::save::{About, Parts};
 
 /// What a run starts from.
@@ -151,7 +151,8 @@ impl<'a> Run<'a> {
             step,
             scale: if total > 0.0 { 1.0 / total } else { 0.0 },
         };
-        self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
+        let gradients = &mut self.gradients;
+        self.setting.lanes.install(|| empty(gradients));
         let seen = self.learner.gradients(batch, &losses, &mut self.gradients)?;
         let grad_norm = self.setting.lanes.install(|| norm(&self.gradients));
         let told = || {

@@ -2,7 +2,7 @@
 //! "FlashAttention", without the tiling of keys: a block's scores stay in the second-level cache).
 
 use super::super::kernels::units::{Left, Panels, Precision, Rows, Turned, Write, multiply};
-use super::super::kernels::{exponentials, score_gradients};
+use super::super::kernels::{exponentials, row_dots, score_gradients};
 
 /// Query rows worked on at once; a multiple of a tile's height.
 const BLOCK: usize = 96;
@@ -102,17 +102,14 @@ impl Head {
             } = scratch;
             dots.resize(BLOCK, 0.0);
             let logs = &mut log_sums[self.sums + from * self.heads..];
-            exponentials(
-                &mut scores[..rows * width],
-                [self.keys, width],
-                self.scale,
-                dots,
-                logs,
-                self.heads,
-            );
-            left.fill_part(self.precision, scores, [rows, self.keys], width);
+            left.expect(self.precision, [rows, self.keys]);
+            let (shape, sums) = ([self.keys, width], (&mut dots[..], logs, self.heads));
+            exponentials(&mut scores[..rows * width], shape, self.scale, sums, |i, row| {
+                left.round(i, row)
+            });
+            let left = left.expected(self.precision, scores, [rows, self.keys], width);
             out.resize(BLOCK * self.size, 0.0);
-            multiply(out, self.size, left.left(), values_as_rows, Write::Over);
+            multiply(out, self.size, left, values_as_rows, Write::Over);
             for i in 0..rows {
                 let inverse = 1.0 / dots[i];
                 let to = &mut context[self.context + (from + i) * self.context_stride..][..self.size];
@@ -122,7 +119,7 @@ impl Head {
         }
     }
 
-    /// Gradients by queries (over what is there), keys and values (added), where those are in `qkv`.
+    /// Gradients by queries, keys and values, where those are in `qkv`, over what is there.
     pub fn backward(
         &self,
         qkv: &[f32],
@@ -165,34 +162,33 @@ impl Head {
             slopes.resize(BLOCK * width, 0.0);
             let part: Left = douts.left().part(from, rows);
             multiply(slopes, width, part, &scratch.values_as_columns, Write::Over);
-            dots.clear();
-            for i in from..from + rows {
-                let at = self.context + i * self.context_stride;
-                let pairs = context[at..at + self.size].iter().zip(&dcontext[at..]);
-                dots.push(pairs.map(|(a, b)| a * b).sum());
-            }
+            dots.resize(rows, 0.0);
+            let at = self.context + from * self.context_stride;
+            let shape = [self.size, self.context_stride];
+            row_dots(&context[at..], &dcontext[at..], shape, &mut dots[..rows]);
             let logs = &log_sums[self.sums + from * self.heads..];
             let count = rows * width;
+            left.expect(self.precision, [rows, self.keys]);
             score_gradients(
                 &mut scores[..count],
                 &mut slopes[..count],
                 [self.keys, width],
                 self.scale,
-                dots,
-                logs,
-                self.heads,
+                (dots, logs, self.heads),
+                |i, row| left.round(i, row),
             );
             let block = [rows, self.size];
             turned.fill(self.precision, scores, [rows, self.keys], width);
-            let douts = &dcontext[self.context + from * self.context_stride..];
-            block_rows.fill(self.precision, douts, block, self.context_stride);
-            multiply(&mut dqkv[v..], self.stride, turned.left(), block_rows, Write::Add);
+            block_rows.fill(self.precision, &dcontext[at..], block, self.context_stride);
+            // The first block finds whatever was there before.
+            let write = if from == 0 { Write::Over } else { Write::Add };
+            multiply(&mut dqkv[v..], self.stride, turned.left(), block_rows, write);
             turned.fill(self.precision, slopes, [rows, self.keys], width);
             block_rows.fill(self.precision, &qkv[q + from * self.stride..], block, self.stride);
-            multiply(&mut dqkv[k..], self.stride, turned.left(), block_rows, Write::Add);
-            left.fill_part(self.precision, slopes, [rows, self.keys], width);
+            multiply(&mut dqkv[k..], self.stride, turned.left(), block_rows, write);
+            let left = left.expected(self.precision, slopes, [rows, self.keys], width);
             let to = &mut dqkv[q + from * self.stride..];
-            multiply(to, self.stride, left.left(), &scratch.keys_as_rows, Write::Over);
+            multiply(to, self.stride, left, &scratch.keys_as_rows, Write::Over);
         }
     }
 }

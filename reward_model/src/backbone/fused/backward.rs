@@ -9,7 +9,7 @@ use super::super::kernels;
 use super::super::kernels::units::{Write, multiply};
 use super::super::weights::Weights;
 use super::forward::{Queries, gather};
-use super::packed::{Layer, Packed};
+use super::packed::{Dense, Layer, Packed};
 use super::places::{Both, LayerPlaces};
 use super::{Fused, Gradients, LayerTape, Scratch};
 
@@ -25,7 +25,17 @@ impl Fused {
         to: &mut Gradients,
     ) -> candle_core::Result<()> {
         let tapes = take(&mut scratch.layers);
+        let mut input = take(&mut scratch.y);
         for (i, tape) in tapes.iter().enumerate().rev() {
+            let x = if i == 0 {
+                &tape.x
+            } else {
+                let (sum, norm) = (&tapes[i - 1].after.wide_sum, &packed.layers[i - 1].dense_norm);
+                input.resize(sum.len(), 0.0);
+                let epsilon = self.sizes.epsilon as f32;
+                kernels::layer_norm(sum, &norm.gain, &norm.bias, epsilon, &mut input);
+                &input
+            };
             let read = Self::read(batch, reads, i + 1 == tapes.len());
             scratch.masks = Self::masks(batch, i);
             let mut layer = LayerBackward {
@@ -33,12 +43,13 @@ impl Fused {
                 places: &self.places.layers[i],
                 layer: &packed.layers[i],
                 tape,
+                x,
                 scratch,
                 to,
             };
             dx = layer.run(batch, read.as_deref(), dx);
         }
-        scratch.layers = tapes;
+        (scratch.layers, scratch.y) = (tapes, input);
         self.embed_backward(weights, batch, scratch, dx, to)
     }
 }
@@ -48,79 +59,91 @@ struct LayerBackward<'a> {
     places: &'a LayerPlaces,
     layer: &'a Layer,
     tape: &'a LayerTape,
+    /// The layer's input.
+    x: &'a [f32],
     scratch: &'a mut Scratch,
     to: &'a mut Gradients,
 }
 
 impl LayerBackward<'_> {
     /// From the gradient of the layer's result to that of its input.
-    fn run(&mut self, batch: &Batch, read: Option<&[usize]>, dout: Vec<f32>) -> Vec<f32> {
+    fn run(&mut self, batch: &Batch, read: Option<&[usize]>, mut dout: Vec<f32>) -> Vec<f32> {
         let (hidden, inner) = (self.fused.sizes.hidden, self.fused.sizes.inner);
-        let (layer, tape, precision) = (self.layer, self.tape, self.fused.precision);
-        let dsum = self.norm(
+        let (layer, tape) = (self.layer, self.tape);
+        self.norm(
             &tape.after.wide_sum,
             &layer.dense_norm.gain,
             self.places.dense_norm,
-            &dout,
+            &mut dout,
         );
-
-        self.fused
-            .sizes
-            .activation
-            .forward(&tape.after.wide, &mut self.scratch.active);
-        let active = take(&mut self.scratch.active);
-        let dnarrow = dropped(&dsum, self.scratch.masks[1]);
-        self.dense(self.places.narrow, &dnarrow, [hidden, hidden], &active, inner);
-        self.scratch.active = active;
-        let mut dwide = take(&mut self.scratch.wide);
-        dwide.resize(tape.after.wide.len(), 0.0);
-        self.scratch.left.fill(precision, &dnarrow, hidden);
-        drop(dnarrow);
-        multiply(
-            &mut dwide,
-            inner,
-            self.scratch.left.left(),
-            &layer.narrow.backward,
-            Write::Over,
+        let mut dsum = dout;
+        let dwide = self.narrow(&dropped(&dsum, self.scratch.masks[1]));
+        let panels = &mut self.scratch.panels;
+        let (sum, norm, epsilon) = (
+            &tape.after.sum,
+            &layer.attention_norm,
+            self.fused.sizes.epsilon as f32,
         );
-        self.fused.sizes.activation.backward(&tape.after.wide, &mut dwide);
-        self.dense(self.places.widen, &dwide, [inner, inner], &tape.after.y, hidden);
-        let mut dy = dsum;
-        self.scratch.left.fill(precision, &dwide, inner);
-        multiply(
-            &mut dy,
-            hidden,
-            self.scratch.left.left(),
-            &layer.widen.backward,
-            Write::Add,
-        );
+        panels.fill_with(self.fused.precision, [sum.len() / hidden, hidden], |row, y| {
+            kernels::layer_norm(
+                &sum[row * hidden..][..y.len()],
+                &norm.gain,
+                &norm.bias,
+                epsilon,
+                y,
+            );
+        });
+        self.dense(self.places.widen, &dwide, [inner, inner]);
+        self.through(&layer.widen, &dwide, [inner, inner], &mut dsum, Write::Add);
         self.scratch.wide = dwide;
 
-        let dsum = self.norm(
+        self.norm(
             &tape.after.sum,
             &layer.attention_norm.gain,
             self.places.attention_norm,
-            &dy,
+            &mut dsum,
         );
         let doutput = dropped(&dsum, self.scratch.masks[0]);
-        self.dense(
-            self.places.attention[3],
+        self.panels(&tape.after.context, hidden);
+        self.dense(self.places.attention[3], &doutput, [hidden, hidden]);
+        let mut dcontext = take(&mut self.scratch.dcontext);
+        dcontext.resize(dsum.len(), 0.0);
+        self.through(
+            &layer.attention[3],
             &doutput,
             [hidden, hidden],
-            &tape.after.context,
-            hidden,
-        );
-        let mut dcontext = dy;
-        self.scratch.left.fill(precision, &doutput, hidden);
-        drop(doutput);
-        multiply(
             &mut dcontext,
-            hidden,
-            self.scratch.left.left(),
-            &layer.attention[3].backward,
             Write::Over,
         );
-        self.attention(batch, read, &dcontext, dsum)
+        let dx = self.attention(batch, read, &dcontext, dsum);
+        self.scratch.dcontext = dcontext;
+        dx
+    }
+
+    /// Through the second dense layer and the activation before it, which is computed again.
+    fn narrow(&mut self, dsum: &[f32]) -> Vec<f32> {
+        let (hidden, inner) = (self.fused.sizes.hidden, self.fused.sizes.inner);
+        let (wide, activation) = (&self.tape.after.wide, self.fused.sizes.activation);
+        let mut dwide = take(&mut self.scratch.wide);
+        dwide.resize(wide.len(), 0.0);
+        self.through(
+            &self.layer.narrow,
+            dsum,
+            [hidden, hidden],
+            &mut dwide,
+            Write::Over,
+        );
+        let panels = &mut self.scratch.panels;
+        panels.fill_with(
+            self.fused.precision,
+            [wide.len() / inner, inner],
+            |row, active| {
+                let (at, count) = (row * inner, active.len());
+                activation.backward(&wide[at..][..count], &mut dwide[at..][..count], active);
+            },
+        );
+        self.dense(self.places.narrow, dsum, [hidden, hidden]);
+        dwide
     }
 
     /// Through the heads and the layers of queries, keys and values; `dx` holds the residual's gradient.
@@ -129,10 +152,12 @@ impl LayerBackward<'_> {
         batch: &Batch,
         read: Option<&[usize]>,
         dcontext: &[f32],
-        dx: Vec<f32>,
+        mut dx: Vec<f32>,
     ) -> Vec<f32> {
-        let (hidden, tape, precision) = (self.fused.sizes.hidden, self.tape, self.fused.precision);
-        let mut dqkv = vec![0.0; tape.qkv.len()];
+        let (hidden, tape, layer) = (self.fused.sizes.hidden, self.tape, self.layer);
+        // Whatever it holds: the heads write all that is read.
+        let mut dqkv = take(&mut self.scratch.dqkv);
+        dqkv.resize(tape.qkv.len(), 0.0);
         let queries = match read {
             Some(_) => Queries::OneOfEach,
             None => Queries::Rows(0..batch.ids().len()),
@@ -142,75 +167,79 @@ impl LayerBackward<'_> {
             head.backward(&tape.qkv, own, &mut dqkv, &mut self.scratch.head);
         }
         let rows = dcontext.len() / hidden;
-        let [q, k, v, _] = self.places.attention;
-        let mut queried = take(&mut self.scratch.rows);
+        let ([q, k, v, _], shape) = (self.places.attention, [hidden, 3 * hidden]);
+        let own = &dqkv[..rows * shape[1]];
         if let Some(read) = read {
-            gather(&tape.x, read, hidden, &mut queried);
+            let mut queried = take(&mut self.scratch.rows);
+            gather(self.x, read, hidden, &mut queried);
+            self.panels(&queried, hidden);
+            self.scratch.rows = queried;
+            self.dense(q, own, shape);
         }
-        let x_of_queries: &[f32] = if read.is_some() { &queried } else { &tape.x };
-        let stride = 3 * hidden;
-        self.dense(q, &dqkv[..rows * stride], [hidden, stride], x_of_queries, hidden);
-        self.dense(k, &dqkv[hidden..], [hidden, stride], &tape.x, hidden);
-        self.dense(v, &dqkv[2 * hidden..], [hidden, stride], &tape.x, hidden);
-        self.scratch.rows = queried;
+        self.panels(self.x, hidden);
+        if read.is_none() {
+            self.dense(q, own, shape);
+        }
+        self.dense(k, &dqkv[hidden..], shape);
+        self.dense(v, &dqkv[2 * hidden..], shape);
 
-        let mut through = |part: usize, rows: usize, to: &mut [f32]| {
-            let left = &mut self.scratch.left;
-            left.fill_part(precision, &dqkv[part * hidden..], [rows, hidden], stride);
-            multiply(
-                to,
-                hidden,
-                left.left(),
-                &self.layer.attention[part].backward,
-                Write::Add,
-            );
-        };
-        let mut dx = dx;
-        through(0, rows, &mut dx);
+        self.through(&layer.attention[0], own, shape, &mut dx, Write::Add);
         if let Some(read) = read {
-            let mut all = vec![0.0; tape.x.len()];
+            let mut all = vec![0.0; self.x.len()];
             for (&row, from) in read.iter().zip(dx.chunks_exact(hidden)) {
                 kernels::add_scaled(&mut all[row * hidden..][..hidden], from, 1.0);
             }
             dx = all;
         }
-        let tokens = tape.x.len() / hidden;
-        through(1, tokens, &mut dx);
-        through(2, tokens, &mut dx);
-        dx
-    }
-
-    /// Gradients of a norm's gain and bias; gives that of its input.
-    fn norm(&mut self, x: &[f32], gain: &[f32], [gains, biases]: Both, dy: &[f32]) -> Vec<f32> {
-        let [dx, dgain, dbias] = kernels::layer_norm_backward(x, gain, self.fused.sizes.epsilon as f32, dy);
-        kernels::add_scaled(&mut self.to.weights[gains], &dgain, 1.0);
-        kernels::add_scaled(&mut self.to.weights[biases], &dbias, 1.0);
-        dx
-    }
-
-    /// Gradients of a dense layer's weight, `dyᵀ · x`, and bias; `dy` has rows of `outer` that are `stride` apart.
-    fn dense(
-        &mut self,
-        [weight, bias]: Both,
-        dy: &[f32],
-        [outer, stride]: [usize; 2],
-        x: &[f32],
-        inner: usize,
-    ) {
-        let (precision, rows) = (self.fused.precision, x.len() / inner);
-        let (turned, panels) = (&mut self.scratch.turned, &mut self.scratch.panels);
-        turned.fill(precision, dy, [rows, outer], stride);
-        panels.fill(precision, x, [rows, inner], inner);
-        multiply(
-            &mut self.to.weights[weight],
-            inner,
-            turned.left(),
-            panels,
+        self.through(&layer.attention[1], &dqkv[hidden..], shape, &mut dx, Write::Add);
+        self.through(
+            &layer.attention[2],
+            &dqkv[2 * hidden..],
+            shape,
+            &mut dx,
             Write::Add,
         );
-        for row in dy.chunks(stride).take(rows) {
-            kernels::add_scaled(&mut self.to.weights[bias], &row[..outer], 1.0);
-        }
+        self.scratch.dqkv = dqkv;
+        dx
+    }
+
+    /// The gradient by a dense layer's input, `dy · w`; `dy` has rows of `outer` that are `stride` apart.
+    fn through(
+        &mut self,
+        dense: &Dense,
+        dy: &[f32],
+        [outer, stride]: [usize; 2],
+        dx: &mut [f32],
+        write: Write,
+    ) {
+        let inner = dense.backward.columns();
+        let left = &mut self.scratch.left;
+        let left = left.view(self.fused.precision, dy, [dx.len() / inner, outer], stride);
+        multiply(dx, inner, left, &dense.backward, write);
+    }
+
+    /// Gradients of a norm's gain and bias; that of its result becomes that of its input.
+    fn norm(&mut self, x: &[f32], gain: &[f32], [gains, biases]: Both, dy: &mut [f32]) {
+        let [dgain, dbias] = kernels::layer_norm_backward(x, gain, self.fused.sizes.epsilon as f32, dy);
+        kernels::add_scaled(&mut self.to.weights[gains], &dgain, 1.0);
+        kernels::add_scaled(&mut self.to.weights[biases], &dbias, 1.0);
+    }
+
+    /// Takes in what [`LayerBackward::dense`] multiplies with.
+    fn panels(&mut self, x: &[f32], inner: usize) {
+        let panels = &mut self.scratch.panels;
+        panels.fill(self.fused.precision, x, [x.len() / inner, inner], inner);
+    }
+
+    /// Gradients of a dense layer's weight, `dyᵀ · x`, and bias, where x is in the panels; `dy` has rows of `outer` that are
+    /// `stride` apart.
+    fn dense(&mut self, [weight, bias]: Both, dy: &[f32], [outer, stride]: [usize; 2]) {
+        let rows = dy.len().div_ceil(stride);
+        let (turned, panels) = (&mut self.scratch.turned, &self.scratch.panels);
+        turned.fill(self.fused.precision, dy, [rows, outer], stride);
+        let (inner, to) = (panels.columns(), &mut self.to.weights);
+        multiply(&mut to[weight], inner, turned.left(), panels, Write::Add);
+        kernels::add_rows(&mut to[bias], dy, rows, stride);
     }
 }
 

@@ -33,6 +33,7 @@ impl Fused {
         }
         let [gain, bias] = self.places.norm;
         let epsilon = self.sizes.epsilon as f32;
+        x.resize(scratch.embedded.len(), 0.0);
         kernels::layer_norm(&scratch.embedded, &of(gain)?, &of(bias)?, epsilon, x);
         if let Some(dropout) = batch.dropout() {
             dropout.at(Site::Embeddings).apply(x);
@@ -46,27 +47,28 @@ impl Fused {
         weights: &Weights,
         batch: &Batch,
         scratch: &Scratch,
-        mut dx: Vec<f32>,
+        mut de: Vec<f32>,
         to: &mut Gradients,
     ) -> candle_core::Result<()> {
         if let Some(dropout) = batch.dropout() {
-            dropout.at(Site::Embeddings).apply(&mut dx);
+            dropout.at(Site::Embeddings).apply(&mut de);
         }
         let hidden = self.sizes.hidden;
         let [gain, bias] = self.places.norm;
         let gains = Floats::of(weights.vars[gain].as_tensor())?;
-        let [de, dgain, dbias] =
-            kernels::layer_norm_backward(&scratch.embedded, &gains, self.sizes.epsilon as f32, &dx);
+        let epsilon = self.sizes.epsilon as f32;
+        let [dgain, dbias] = kernels::layer_norm_backward(&scratch.embedded, &gains, epsilon, &mut de);
         kernels::add_scaled(&mut to.weights[gain], &dgain, 1.0);
         kernels::add_scaled(&mut to.weights[bias], &dbias, 1.0);
-        for ((row, &id), position) in de.chunks_exact(hidden).zip(batch.ids()).zip(batch.positions()) {
+        for (row, position) in de.chunks_exact(hidden).zip(batch.positions()) {
             let at = (position + self.places.skipped) * hidden;
             kernels::add_scaled(&mut to.weights[self.places.positions][at..at + hidden], row, 1.0);
             if let Some(kinds) = self.places.kinds {
                 kernels::add_scaled(&mut to.weights[kinds][..hidden], row, 1.0);
             }
-            to.words.push((id, row.to_vec()));
         }
+        to.words.ids.extend_from_slice(batch.ids());
+        to.words.rows.extend_from_slice(&de);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::mem::take;
 use super::super::batch::{Batch, Reads};
 use super::super::dropout::Mask;
 use super::super::kernels;
-use super::super::kernels::units::{Rows, Write, multiply};
+use super::super::kernels::units::{Left, Write, multiply};
 use super::super::weights::Weights;
 use super::attention::Head;
 use super::packed::{Dense, Layer, Packed};
@@ -28,15 +28,13 @@ impl Fused {
         self.embed(weights, batch, scratch, &mut x)?;
         for (i, layer) in packed.layers.iter().enumerate() {
             let read = Self::read(batch, reads, i + 1 == layers);
-            if keep && i + 1 < layers {
-                next = take(&mut tapes[i + 1].x);
-            }
             let tape = &mut tapes[if keep { i } else { 0 }];
             tape.x = x;
             scratch.masks = Self::masks(batch, i);
             self.layer(layer, batch, read.as_deref(), tape, &mut next, scratch);
             x = take(&mut next);
-            if !keep {
+            // The backward pass computes it again from what the layer before kept.
+            if i > 0 || !keep {
                 next = take(&mut tape.x);
             }
         }
@@ -77,8 +75,9 @@ impl Fused {
     ) {
         let (hidden, mut residual) = (self.sizes.hidden, take(&mut scratch.rows));
         gather(&tape.x, read, hidden, &mut residual);
-        scratch.left.fill(self.precision, &residual, hidden);
-        layer.attention[0].write_part(&scratch.left, &mut tape.qkv, 3 * hidden);
+        let shape = [read.len(), hidden];
+        let left = scratch.left.view(self.precision, &residual, shape, hidden);
+        layer.attention[0].write_part(left, &mut tape.qkv, 3 * hidden);
         let heads = self.heads(batch, Queries::OneOfEach);
         self.after(
             layer,
@@ -101,9 +100,10 @@ impl Fused {
         scratch: &mut Scratch,
     ) {
         let hidden = self.sizes.hidden;
-        scratch.left.fill(self.precision, x, hidden);
+        let shape = [x.len() / hidden, hidden];
+        let left = scratch.left.view(self.precision, x, shape, hidden);
         for part in usize::from(!queries)..3 {
-            layer.attention[part].write_part(&scratch.left, &mut qkv[part * hidden..], 3 * hidden);
+            layer.attention[part].write_part(left, &mut qkv[part * hidden..], 3 * hidden);
         }
     }
 
@@ -122,7 +122,6 @@ impl Fused {
             log_sums,
             context,
             sum,
-            y,
             wide,
             wide_sum,
         } = tape;
@@ -132,20 +131,25 @@ impl Fused {
         for head in heads {
             head.forward(qkv, context, log_sums, &mut scratch.head);
         }
-        scratch.left.fill(precision, context, hidden);
-        layer.attention[3].write_onto(&scratch.left, residual, scratch.masks[0], sum);
+        let left = scratch.left.view(precision, context, [rows, hidden], hidden);
+        layer.attention[3].write_onto(left, residual, scratch.masks[0], sum);
         let epsilon = self.sizes.epsilon as f32;
         let norm = &layer.attention_norm;
-        kernels::layer_norm(sum, &norm.gain, &norm.bias, epsilon, y);
+        let mut y = take(&mut scratch.y);
+        y.resize(rows * hidden, 0.0);
+        kernels::layer_norm(sum, &norm.gain, &norm.bias, epsilon, &mut y);
         wide.resize(rows * inner, 0.0);
-        scratch.left.fill(precision, y, hidden);
-        layer.widen.write_part(&scratch.left, wide, inner);
-        self.sizes.activation.forward(wide, &mut scratch.active);
-        scratch.left.fill(precision, &scratch.active, inner);
+        let left = scratch.left.view(precision, &y, [rows, hidden], hidden);
+        layer.widen.write_part(left, wide, inner);
+        let active =
+            |i: usize, to: &mut [f32]| self.sizes.activation.forward(&wide[i * inner..][..inner], to);
+        scratch.left.fill_with(precision, [rows, inner], active);
         layer
             .narrow
-            .write_onto(&scratch.left, y, scratch.masks[1], wide_sum);
+            .write_onto(scratch.left.left(), &y, scratch.masks[1], wide_sum);
+        scratch.y = y;
         let norm = &layer.dense_norm;
+        next.resize(rows * hidden, 0.0);
         kernels::layer_norm(wide_sum, &norm.gain, &norm.bias, epsilon, next);
     }
 
@@ -199,15 +203,12 @@ pub(super) enum Queries {
 
 impl Dense {
     /// `x · wᵀ + b` into rows that are `stride` apart.
-    fn write_part(&self, x: &Rows, out: &mut [f32], stride: usize) {
-        for row in out.chunks_mut(stride).take(x.data.len() / x.units.max(1)) {
-            row[..self.bias.len()].copy_from_slice(&self.bias);
-        }
-        multiply(out, stride, x.left(), &self.forward, Write::Add);
+    fn write_part(&self, x: Left, out: &mut [f32], stride: usize) {
+        multiply(out, stride, x, &self.forward, Write::Onto(&self.bias));
     }
 
     /// `x · wᵀ + b`, of which `mask` drops some, `+ residual`.
-    fn write_onto(&self, x: &Rows, residual: &[f32], mask: Option<Mask>, out: &mut Vec<f32>) {
+    fn write_onto(&self, x: Left, residual: &[f32], mask: Option<Mask>, out: &mut Vec<f32>) {
         let width = self.bias.len();
         out.resize(residual.len(), 0.0);
         if let Some(mask) = mask {
@@ -222,7 +223,7 @@ impl Dense {
                 .zip(&self.bias)
                 .for_each(|((to, from), bias)| *to = from + bias);
         }
-        multiply(out, width, x.left(), &self.forward, Write::Add);
+        multiply(out, width, x, &self.forward, Write::Add);
     }
 }
 

@@ -14,6 +14,7 @@ mod shared;
 
 use super::batch::{Batch, Reads};
 use super::dropout::{Mask, Site};
+use super::kernels;
 use super::kernels::units::{Panels, Precision, Rows, Turned};
 use super::post_norm::{Names, Sizes};
 use super::weights::Weights;
@@ -42,7 +43,7 @@ pub(crate) struct Layout {
 /// What the backward pass needs of one layer; the numbers of rows are the batch's, in the last layer those that are read.
 #[derive(Default)]
 struct LayerTape {
-    /// Input, \[tokens, hidden\].
+    /// Input, \[tokens, hidden\]; what was kept of the layer before has it, where there is one.
     x: Vec<f32>,
     /// Queries, keys and values side by side, \[tokens, 3 · hidden\].
     qkv: Vec<f32>,
@@ -56,9 +57,8 @@ struct AfterTape {
     log_sums: Vec<f32>,
     /// What attention gives, \[rows, hidden\].
     context: Vec<f32>,
-    /// Before the first norm, and behind it.
+    /// Before the first norm.
     sum: Vec<f32>,
-    y: Vec<f32>,
     /// Before the activation, \[rows, inner\].
     wide: Vec<f32>,
     /// Before the second norm.
@@ -71,12 +71,16 @@ pub(crate) struct Scratch {
     layers: Vec<LayerTape>,
     /// Embeddings before their norm.
     embedded: Vec<f32>,
+    /// Behind a layer's first norm.
+    y: Vec<f32>,
     left: Rows,
     panels: Panels,
     turned: Turned,
-    active: Vec<f32>,
-    wide: Vec<f32>,
     rows: Vec<f32>,
+    /// Gradients, for the backward pass.
+    wide: Vec<f32>,
+    dcontext: Vec<f32>,
+    dqkv: Vec<f32>,
     head: HeadScratch,
     /// What the layer at hand drops: of attention, and of the dense part.
     masks: [Option<Mask>; 2],
@@ -86,8 +90,27 @@ pub(crate) struct Scratch {
 pub(crate) struct Gradients {
     /// By the weights' places; that of the words is empty.
     pub weights: Vec<Vec<f32>>,
-    /// By the looked-up words of each text in turn: id and row.
-    pub words: Vec<(u32, Vec<f32>)>,
+    /// By the looked-up words of each text in turn.
+    pub words: WordGradients,
+}
+
+/// Rows by word, one after the other; a word may have several.
+#[derive(Default)]
+pub(crate) struct WordGradients {
+    pub ids: Vec<u32>,
+    pub rows: Vec<f32>,
+}
+
+impl WordGradients {
+    /// Adds the rows in turn to those of all words, and forgets them.
+    pub fn add_to(&mut self, all: &mut [f32]) {
+        let width = self.rows.len() / self.ids.len().max(1);
+        for (row, id) in self.rows.chunks_exact(width.max(1)).zip(&self.ids) {
+            kernels::add_scaled(&mut all[*id as usize * width..][..width], row, 1.0);
+        }
+        self.ids.clear();
+        self.rows.clear();
+    }
 }
 
 impl Fused {

@@ -1,19 +1,27 @@
 //! The loops under the tensor operations.
 
+mod activations;
 mod elementwise;
 mod matrix;
 mod packed;
 mod product;
 mod rows;
+mod scores;
 pub(crate) mod share;
 mod tile;
+mod unit_convert;
+mod unit_left;
+mod unit_panels;
 mod unit_tile;
+mod unit_write;
 pub(crate) mod units;
 mod vector;
 
+pub(crate) use activations::*;
 pub(crate) use elementwise::*;
 pub(crate) use matrix::Matrix;
 pub(crate) use packed::Packed;
 pub(crate) use product::{packed_product, product};
 pub(crate) use rows::*;
+pub(crate) use scores::*;
 pub(crate) use vector::vectorised;

@@ -1,62 +1,22 @@
 //! Functions of whole rows: softmax and norms, with their gradients.
 
-use super::vector::vectorised;
-
-use super::elementwise::{LANES, exp, sum};
+use super::elementwise::{sum, sum_of_products};
+use super::scores::{highest, powers};
+use super::vector::{vectorised, vectorised_fusing};
 
 /// Softmax of the first `columns` elements of each row after multiplying by `scale`, in place; rows are `stride` elements apart.
 pub(crate) fn softmax_rows(x: &mut [f32], columns: usize, stride: usize, scale: f32) {
-    vectorised(
+    vectorised_fusing(
         #[inline(always)]
-        || {
+        |f| {
             for row in x.chunks_mut(stride) {
                 let row = &mut row[..columns];
                 let highest = highest(row);
-                let inverse = 1.0 / powers(row, highest, scale);
+                let inverse = 1.0 / powers(f, row, highest, scale);
                 row.iter_mut().for_each(|x| *x *= inverse);
             }
         },
     );
-}
-
-#[inline(always)]
-fn highest(row: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let chunks = row.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            lanes[lane] = if chunk[lane] > lanes[lane] {
-                chunk[lane]
-            } else {
-                lanes[lane]
-            };
-        }
-    }
-    lanes
-        .iter()
-        .chain(rest)
-        .copied()
-        .fold(f32::NEG_INFINITY, f32::max)
-}
-
-/// Each element x becomes `exp((x − highest) · scale)`; their sum.
-#[inline(always)]
-fn powers(row: &mut [f32], highest: f32, scale: f32) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let mut chunks = row.chunks_exact_mut(LANES);
-    for chunk in &mut chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *x = exp((*x - highest) * scale);
-            *lane += *x;
-        }
-    }
-    let mut total: f32 = lanes.iter().sum();
-    for x in chunks.into_remainder() {
-        *x = exp((*x - highest) * scale);
-        total += *x;
-    }
-    total
 }
 
 /// Gradient of softmax, in place of `dp`: `scale · p · (dp − Σ p · dp)` row by row, of rows as in [`softmax_rows`].
@@ -79,55 +39,6 @@ pub(crate) fn softmax_backward_rows(p: &[f32], dp: &mut [f32], columns: usize, s
     );
 }
 
-/// Turns each row of scores into `exp((score − highest) · scale)`; `sums` gets each row's sum, `logs` (a row's entry `apart` from
-/// the last one's) the logarithm of the sum of `exp(score · scale)`. Rows have `columns` elements and are `stride` apart.
-pub(crate) fn exponentials(
-    x: &mut [f32],
-    [columns, stride]: [usize; 2],
-    scale: f32,
-    sums: &mut [f32],
-    logs: &mut [f32],
-    apart: usize,
-) {
-    vectorised(
-        #[inline(always)]
-        || {
-            for (i, row) in x.chunks_mut(stride).enumerate() {
-                let row = &mut row[..columns];
-                let highest = highest(row);
-                sums[i] = powers(row, highest, scale);
-                logs[i * apart] = highest * scale + sums[i].ln();
-            }
-        },
-    );
-}
-
-/// From scores and gradients of probabilities to probabilities, `exp(score · scale − log)`, and gradients of scores,
-/// `scale · p · (dp − dot)`, both in place; `dots` has each row's Σ p · dp.
-pub(crate) fn score_gradients(
-    scores: &mut [f32],
-    slopes: &mut [f32],
-    [columns, stride]: [usize; 2],
-    scale: f32,
-    dots: &[f32],
-    logs: &[f32],
-    apart: usize,
-) {
-    vectorised(
-        #[inline(always)]
-        || {
-            let rows = scores.chunks_mut(stride).zip(slopes.chunks_mut(stride));
-            for (i, (p, d)) in rows.enumerate() {
-                let (log, dot) = (logs[i * apart], dots[i]);
-                for (p, d) in p[..columns].iter_mut().zip(&mut d[..columns]) {
-                    *p = exp(*p * scale - log);
-                    *d = scale * *p * (*d - dot);
-                }
-            }
-        },
-    );
-}
-
 #[inline(always)]
 fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
     let n = row.len() as f32;
@@ -145,8 +56,7 @@ fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
 }
 
 /// Layer norm over rows as long as `gain` (Ba, Kiros and Hinton 2016; biased variance, as in torch).
-pub(crate) fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, out: &mut Vec<f32>) {
-    out.resize(x.len(), 0.0);
+pub(crate) fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) {
     let columns = gain.len();
     vectorised(
         #[inline(always)]
@@ -161,37 +71,37 @@ pub(crate) fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, ou
     );
 }
 
-/// Gradients of [`layer_norm`] by input, gain and bias; the statistics are computed again.
-pub(crate) fn layer_norm_backward(x: &[f32], gain: &[f32], epsilon: f32, dy: &[f32]) -> [Vec<f32>; 3] {
-    let columns = gain.len();
-    let (mut dx, mut dgain, mut dbias) = (vec![0.0; x.len()], vec![0.0; columns], vec![0.0; columns]);
+/// Gradients of [`layer_norm`]: by input in place of `dy`, by gain and bias as returned; the statistics are computed again.
+pub(crate) fn layer_norm_backward(x: &[f32], gain: &[f32], epsilon: f32, dy: &mut [f32]) -> [Vec<f32>; 2] {
+    let (columns, n) = (gain.len(), gain.len() as f32);
+    let [mut dgain, mut dbias, mut units] = [0; 3].map(|_| vec![0.0; columns]);
     vectorised(
         #[inline(always)]
         || {
-            let rows = x.chunks_exact(columns).zip(dy.chunks_exact(columns));
-            for ((row, dy), dx) in rows.zip(dx.chunks_exact_mut(columns)) {
+            for (row, dy) in x.chunks_exact(columns).zip(dy.chunks_exact_mut(columns)) {
                 let (mean, inverse) = moments(row, epsilon);
-                let n = columns as f32;
+                for (unit, x) in units.iter_mut().zip(row) {
+                    *unit = (x - mean) * inverse;
+                }
+                let sums = dgain.iter_mut().zip(&mut dbias).zip(dy.iter_mut());
+                for (((dgain, dbias), d), (unit, gain)) in sums.zip(units.iter().zip(gain)) {
+                    *dgain += *d * unit;
+                    *dbias += *d;
+                    *d *= gain;
+                }
                 let along = sum(
                     dy,
                     #[inline(always)]
-                    |i, d| d * gain[i],
+                    |_, d| d,
                 ) / n;
-                let across = sum(
-                    dy,
-                    #[inline(always)]
-                    |i, d| d * gain[i] * (row[i] - mean) * inverse,
-                ) / n;
-                for i in 0..columns {
-                    let unit = (row[i] - mean) * inverse;
-                    dgain[i] += dy[i] * unit;
-                    dbias[i] += dy[i];
-                    dx[i] = inverse * (dy[i] * gain[i] - along - unit * across);
+                let across = sum_of_products(dy, &units) / n;
+                for (d, unit) in dy.iter_mut().zip(&units) {
+                    *d = inverse * (*d - along - unit * across);
                 }
             }
         },
     );
-    [dx, dgain, dbias]
+    [dgain, dbias]
 }
 
 /// Root-mean-square norm over rows as long as `gain`.

@@ -49,38 +49,64 @@ impl Step {
     }
 }
 
+/// Where a tile's result goes, and what it is added to, if anything.
+#[derive(Clone, Copy)]
+pub(super) struct Out {
+    pub to: *mut f32,
+    pub stride: usize,
+    pub start: Option<Start>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Start {
+    pub from: *const f32,
+    pub stride: usize,
+}
+
+impl Out {
+    /// From some row and column on.
+    ///
+    /// # Safety
+    /// They are the result's.
+    pub unsafe fn at(self, row: usize, column: usize) -> Self {
+        // SAFETY: the caller's; what is added to has as many rows and columns.
+        unsafe {
+            Self {
+                to: self.to.add(row * self.stride + column),
+                start: self.start.map(|start| Start {
+                    from: start.from.add(row * start.stride + column),
+                    ..start
+                }),
+                ..self
+            }
+        }
+    }
+}
+
 /// Some rows by one panel: `[rows, depth, columns]`, the left's strides from tile to tile, row to row and unit to unit.
 ///
 /// # Safety
 /// The left's units can be read and the result's `rows × columns` written; a panel has 32 units for each of `depth`.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the loop's operands; a struct of them is built once a tile"
-)]
 pub(super) unsafe fn step_tile(
     step: Step,
     left: *const u32,
     [tile_stride, row_stride, unit_stride]: [usize; 3],
     [rows, depth, columns]: [usize; 3],
     panel: &[u32],
-    out: *mut f32,
-    out_stride: usize,
-    keep: bool,
+    out: Out,
 ) {
     let mut row = 0;
     while row < rows {
         let at = Tile {
-            // SAFETY: a row of the left side and of the result.
+            // SAFETY: a row of the left side.
             left: unsafe { left.add(row / TALL * tile_stride + row % TALL * row_stride) },
             row_stride,
             unit_stride,
             panel: panel.as_ptr(),
             depth,
-            // SAFETY: as above.
-            out: unsafe { out.add(row * out_stride) },
-            out_stride,
+            // SAFETY: a row of the result.
+            out: unsafe { out.at(row, 0) },
             columns,
-            keep,
         };
         // SAFETY: no more rows than there are, on a processor that was asked for what is used.
         row += unsafe { at.compute(step, (rows - row).min(TALL - row % TALL)) };
@@ -94,10 +120,8 @@ struct Tile {
     unit_stride: usize,
     panel: *const u32,
     depth: usize,
-    out: *mut f32,
-    out_stride: usize,
+    out: Out,
     columns: usize,
-    keep: bool,
 }
 
 impl Tile {
@@ -174,10 +198,12 @@ unsafe fn plain<const HEIGHT: usize, const PAIRS: bool, const FUSED: bool>(tile:
         }
     }
     for (i, sums) in sums.iter().enumerate() {
-        // SAFETY: row i of the result is the caller's.
-        let out = unsafe { std::slice::from_raw_parts_mut(tile.out.add(i * tile.out_stride), tile.columns) };
-        for (to, sum) in out.iter_mut().zip(sums) {
-            *to = if tile.keep { *to + sum } else { *sum };
+        for (j, sum) in sums.iter().enumerate().take(tile.columns) {
+            // SAFETY: row i of the result, and of what is added to, is the caller's.
+            unsafe {
+                let out = tile.out.at(i, j);
+                *out.to = out.start.map_or(*sum, |start| *start.from + sum);
+            }
         }
     }
 }
@@ -218,13 +244,12 @@ macro_rules! avx512_tile {
                 for j in 0..2 {
                     // SAFETY: the mask leaves out what is beyond the result's columns.
                     unsafe {
-                        let to = tile.out.add(i * tile.out_stride).wrapping_add(16 * j);
-                        let sum = if tile.keep {
-                            _mm512_add_ps(sums[j], _mm512_maskz_loadu_ps(masks[j], to))
-                        } else {
-                            sums[j]
-                        };
-                        _mm512_mask_storeu_ps(to, masks[j], sum);
+                        let out = tile.out.at(i, 0);
+                        let sum = out.start.map_or(sums[j], |start| {
+                            let from = start.from.wrapping_add(16 * j);
+                            _mm512_add_ps(sums[j], _mm512_maskz_loadu_ps(masks[j], from))
+                        });
+                        _mm512_mask_storeu_ps(out.to.wrapping_add(16 * j), masks[j], sum);
                     }
                 }
             }

@@ -6,8 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::unit_tile::{Step, TALL, WIDE, step_tile};
-use super::vector::vectorised;
+use super::unit_panels::DEPTH;
+use super::unit_tile::{Out, Start, Step, TALL, WIDE, step_tile};
+
+pub(crate) use super::unit_left::{Left, Rows, Turned};
+pub(crate) use super::unit_panels::Panels;
 
 /// In which numbers products are computed; sums, norms and the optimizer are in f32 either way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,295 +31,48 @@ impl Precision {
             Self::Bf16 => count.div_ceil(2),
         }
     }
+
+    /// Elements along the inner dimension that make so many units.
+    pub(super) fn rows(self, units: usize) -> usize {
+        match self {
+            Self::F32 => units,
+            Self::Bf16 => 2 * units,
+        }
+    }
 }
 
-/// Units of the inner dimension that are multiplied before the result is touched: a panel of so many fills 24 kB.
-const DEPTH: usize = 192;
 /// Rows of the left side that pass by a panel together.
 const ROWS: usize = 8 * TALL;
 
-/// The upper half of an f32, rounded to nearest even: a bf16.
-#[inline(always)]
-fn rounded(x: f32) -> u32 {
-    let bits = x.to_bits();
-    bits.wrapping_add(0x7fff + ((bits >> 16) & 1))
-}
-
-/// Writes a row of f32 as units; an odd last bf16 has a zero beside it.
-#[inline(always)]
-pub(crate) fn write_row(precision: Precision, from: &[f32], to: &mut [u32]) {
-    match precision {
-        Precision::F32 => to
-            .iter_mut()
-            .zip(from)
-            .for_each(|(to, from)| *to = from.to_bits()),
-        Precision::Bf16 => {
-            let pairs = from.chunks_exact(2);
-            if let ([last], Some(to)) = (pairs.remainder(), to.get_mut(from.len() / 2)) {
-                *to = rounded(*last) >> 16;
-            }
-            for (to, pair) in to.iter_mut().zip(pairs) {
-                *to = (rounded(pair[0]) >> 16) | (rounded(pair[1]) & 0xffff_0000);
-            }
-        }
-    }
-}
-
-/// Rows of units, `stride` units apart: a left side as it is, or the source of a right side.
-#[derive(Default, Clone)]
-pub(crate) struct Rows {
-    pub data: Vec<u32>,
-    pub units: usize,
-}
-
-impl Rows {
-    /// Takes in rows of `columns` elements that follow one another.
-    pub fn fill(&mut self, precision: Precision, from: &[f32], columns: usize) {
-        self.fill_part(precision, from, [from.len() / columns.max(1), columns], columns);
-    }
-
-    /// Takes in `rows` of `columns` elements that are `stride` apart.
-    pub fn fill_part(
-        &mut self,
-        precision: Precision,
-        from: &[f32],
-        [rows, columns]: [usize; 2],
-        stride: usize,
-    ) {
-        self.units = precision.units(columns);
-        self.data.resize(rows * self.units, 0);
-        let units = self.units.max(1);
-        vectorised(
-            #[inline(always)]
-            || {
-                for (to, from) in self.data.chunks_exact_mut(units).zip(from.chunks(stride)) {
-                    write_row(precision, &from[..columns], to);
-                }
-            },
-        );
-    }
-
-    /// All rows, as a left side.
-    pub fn left(&self) -> Left<'_> {
-        let rows = self.data.len() / self.units.max(1);
-        Left::rows(&self.data, rows, self.units, self.units)
-    }
-}
-
-/// The left side of a product: unit u of row i at `tile(i) · tile_stride + in_tile(i) · row_stride + u · unit_stride`.
+/// What is done with a product.
 #[derive(Clone, Copy)]
-pub(crate) struct Left<'a> {
-    data: &'a [u32],
-    rows: usize,
-    units: usize,
-    tile_stride: usize,
-    row_stride: usize,
-    unit_stride: usize,
-}
-
-impl<'a> Left<'a> {
-    /// Rows that each lie in one piece, `stride` units apart.
-    pub fn rows(data: &'a [u32], rows: usize, units: usize, stride: usize) -> Self {
-        assert!(
-            rows == 0 || units == 0 || (rows - 1) * stride + units <= data.len(),
-            "{rows}×{units} by {stride} in {}",
-            data.len()
-        );
-        Self {
-            data,
-            rows,
-            units,
-            tile_stride: TALL * stride,
-            row_stride: stride,
-            unit_stride: 1,
-        }
-    }
-
-    /// Some of its rows; `from` is a multiple of a tile's height where tiles lie apart.
-    pub fn part(self, from: usize, rows: usize) -> Self {
-        assert!(from + rows <= self.rows, "rows of a left side");
-        let start = from / TALL * self.tile_stride + from % TALL * self.row_stride;
-        Self {
-            data: self.data.get(start..).unwrap_or_default(),
-            rows,
-            ..self
-        }
-    }
-}
-
-/// A left side that is the transpose of rows in memory: its tiles' units lie one after the other.
-#[derive(Default)]
-pub(crate) struct Turned {
-    data: Vec<u32>,
-    rows: usize,
-    units: usize,
-}
-
-impl Turned {
-    /// Takes in the transpose of `from`, `inner` rows of `columns` that are `stride` apart.
-    pub fn fill(&mut self, precision: Precision, from: &[f32], [inner, columns]: [usize; 2], stride: usize) {
-        (self.rows, self.units) = (columns, precision.units(inner));
-        let units = self.units;
-        self.data.resize(columns.next_multiple_of(TALL) * units, 0);
-        vectorised(
-            #[inline(always)]
-            || {
-                for (tile, to) in self.data.chunks_exact_mut((TALL * units).max(1)).enumerate() {
-                    let column = tile * TALL;
-                    interleave::<TALL>(
-                        precision,
-                        from,
-                        [inner, stride],
-                        column..columns.min(column + TALL),
-                        to,
-                    );
-                }
-            },
-        );
-    }
-
-    pub fn left(&self) -> Left<'_> {
-        Left {
-            data: &self.data,
-            rows: self.rows,
-            units: self.units,
-            tile_stride: TALL * self.units,
-            row_stride: 1,
-            unit_stride: TALL,
-        }
-    }
-}
-
-/// Some columns of rows in memory, unit after unit along the rows, `N` columns side by side, zeros beyond the last.
-#[inline(always)]
-fn interleave<const N: usize>(
-    precision: Precision,
-    from: &[f32],
-    [inner, stride]: [usize; 2],
-    columns: std::ops::Range<usize>,
-    to: &mut [u32],
-) {
-    let count = columns.len();
-    let row = |i: usize| &from[i * stride + columns.start..][..count];
-    let write = |to: &mut [u32], unit: &dyn Fn(usize) -> u32| {
-        to[..count]
-            .iter_mut()
-            .enumerate()
-            .for_each(|(j, to)| *to = unit(j));
-        to[count..].fill(0);
-    };
-    match precision {
-        Precision::F32 => {
-            for (i, to) in to.chunks_exact_mut(N).enumerate() {
-                let a = row(i);
-                if count == N {
-                    (0..N).for_each(|j| to[j] = a[j].to_bits());
-                } else {
-                    write(to, &|j| a[j].to_bits());
-                }
-            }
-        }
-        Precision::Bf16 => {
-            for (i, to) in to.chunks_exact_mut(N).enumerate() {
-                let a = row(2 * i);
-                if 2 * i + 1 == inner {
-                    write(to, &|j| rounded(a[j]) >> 16);
-                    continue;
-                }
-                let b = row(2 * i + 1);
-                if count == N {
-                    let (a, b) = (&a[..N], &b[..N]);
-                    (0..N).for_each(|j| to[j] = (rounded(a[j]) >> 16) | (rounded(b[j]) & 0xffff_0000));
-                } else {
-                    write(to, &|j| (rounded(a[j]) >> 16) | (rounded(b[j]) & 0xffff_0000));
-                }
-            }
-        }
-    }
-}
-
-/// The right side of a product: blocks of [`DEPTH`] units, in a block panels of 32 columns, in a panel unit after unit.
-#[derive(Default)]
-pub(crate) struct Panels {
-    data: Vec<u32>,
-    units: usize,
-    columns: usize,
-    precision: Precision,
-}
-
-impl Panels {
-    fn reshape(&mut self, precision: Precision, inner: usize, columns: usize) {
-        self.precision = precision;
-        (self.units, self.columns) = (precision.units(inner), columns);
-        self.data.resize(self.units * columns.next_multiple_of(WIDE), 0);
-    }
-
-    /// The panels of each block, with the block's first unit and its depth.
-    fn each(&mut self, mut f: impl FnMut(usize, usize, usize, &mut [u32])) {
-        let panels = self.columns.div_ceil(WIDE);
-        let units = self.units;
-        for (block, to) in self.data.chunks_mut((DEPTH * panels * WIDE).max(1)).enumerate() {
-            let first = block * DEPTH;
-            let depth = DEPTH.min(units - first);
-            for (panel, to) in to.chunks_exact_mut(depth * WIDE).enumerate() {
-                f(first, depth, panel * WIDE, to);
-            }
-        }
-    }
-
-    /// Takes in `inner` rows of `columns` that are `stride` apart.
-    pub fn fill(&mut self, precision: Precision, from: &[f32], [inner, columns]: [usize; 2], stride: usize) {
-        self.reshape(precision, inner, columns);
-        let a_unit = if precision == Precision::F32 { 1 } else { 2 };
-        vectorised(
-            #[inline(always)]
-            || {
-                self.each(
-                    #[inline(always)]
-                    |first, _, column, to| {
-                        let rows = &from[(first * a_unit * stride).min(from.len())..];
-                        let shape = [inner - first * a_unit, stride];
-                        interleave::<WIDE>(precision, rows, shape, column..columns.min(column + WIDE), to);
-                    },
-                );
-            },
-        );
-    }
-
-    /// Takes in the transpose of rows of units: `columns` of them, each of `inner` elements, `stride` units apart.
-    pub fn fill_turned(
-        &mut self,
-        precision: Precision,
-        from: &[u32],
-        [inner, columns]: [usize; 2],
-        stride: usize,
-    ) {
-        self.reshape(precision, inner, columns);
-        self.each(|first, depth, column, to| {
-            let count = WIDE.min(columns - column);
-            if count < WIDE {
-                to.fill(0);
-            }
-            for j in 0..count {
-                let row = &from[(column + j) * stride + first..][..depth];
-                for (unit, &value) in row.iter().enumerate() {
-                    to[unit * WIDE + j] = value;
-                }
-            }
-        });
-    }
-}
-
-/// What is done with a tile of the product.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Write {
+pub(crate) enum Write<'a> {
     /// It replaces what is there.
     Over,
     /// It is added to what is there.
     Add,
+    /// It and this row in each of its rows replace what is there.
+    Onto(&'a [f32]),
 }
 
-/// `out ← left · right` or `out + left · right`; rows of `out` are `stride` apart.
+impl Write<'_> {
+    /// What the product's first units are added to.
+    fn start(self, columns: usize, there: Start) -> Option<Start> {
+        match self {
+            Self::Over => None,
+            Self::Add => Some(there),
+            Self::Onto(row) => {
+                assert_eq!(row.len(), columns, "a row to add to a product");
+                Some(Start {
+                    from: row.as_ptr(),
+                    stride: 0,
+                })
+            }
+        }
+    }
+}
+
+/// `out ← left · right`, and what `write` adds; rows of `out` are `stride` apart.
 pub(crate) fn multiply(out: &mut [f32], stride: usize, left: Left, right: &Panels, write: Write) {
     let (rows, columns) = (left.rows, right.columns);
     assert_eq!(left.units, right.units, "inner sizes of a product");
@@ -325,45 +81,54 @@ pub(crate) fn multiply(out: &mut [f32], stride: usize, left: Left, right: &Panel
         "{rows}×{columns} by {stride} in {}",
         out.len()
     );
-    if left.units == 0 && write == Write::Over {
-        out.chunks_mut(stride)
-            .take(rows)
-            .for_each(|row| row[..columns].fill(0.0));
+    if left.units == 0 {
+        return nothing(out, stride, [rows, columns], write);
     }
+    let to = out.as_mut_ptr();
+    let there = Start {
+        from: to.cast_const(),
+        stride,
+    };
     let panels = columns.div_ceil(WIDE);
     let step = Step::of(right.precision);
     for (block, first) in (0..right.units).step_by(DEPTH).enumerate() {
         let depth = DEPTH.min(right.units - first);
-        let panel =
-            |panel: usize| &right.data[(block * DEPTH * panels + panel * depth) * WIDE..][..depth * WIDE];
+        let start = if first > 0 {
+            Some(there)
+        } else {
+            write.start(columns, there)
+        };
+        let out = Out { to, stride, start };
         for from in (0..rows).step_by(ROWS) {
             let part = left.part(from, ROWS.min(rows - from));
             for p in 0..panels {
-                let to = &mut out[from * stride + p * WIDE..];
-                let keep = write == Write::Add || first > 0;
+                let panel = &right.data[(block * DEPTH * panels + p * depth) * WIDE..][..depth * WIDE];
+                let sizes = [part.rows, depth, WIDE.min(columns - p * WIDE)];
+                let strides = [part.tile_stride, part.row_stride, part.unit_stride];
                 // SAFETY: `part` and `out` were checked to hold these rows; a panel has `depth` units of 32.
                 unsafe {
                     let left = part.data.as_ptr().add(first * part.unit_stride);
-                    let strides = [part.tile_stride, part.row_stride, part.unit_stride];
-                    let (panel, columns) = (panel(p), WIDE.min(columns - p * WIDE));
-                    step_tile(
-                        step,
-                        left,
-                        strides,
-                        [part.rows, depth, columns],
-                        panel,
-                        to.as_mut_ptr(),
-                        stride,
-                        keep,
-                    );
+                    step_tile(step, left, strides, sizes, panel, out.at(from, p * WIDE));
                 }
             }
         }
     }
 }
 
+/// A product without inner elements: zeros.
+fn nothing(out: &mut [f32], stride: usize, [rows, columns]: [usize; 2], write: Write) {
+    for row in out.chunks_mut(stride).take(rows) {
+        match write {
+            Write::Over => row[..columns].fill(0.0),
+            Write::Add => {}
+            Write::Onto(own) => row[..columns].copy_from_slice(own),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::unit_write::rounded;
     use super::*;
 
     fn numbers(count: usize, seed: u32) -> Vec<f32> {
@@ -391,7 +156,7 @@ mod tests {
                     (Rows::default(), Turned::default(), Panels::default());
                 rows.fill(precision, &l, k);
                 turned_left.fill(precision, &turned(&l, k), [k, m], m);
-                for ways in 0..8 {
+                for ways in 0..12 {
                     let left = if ways & 1 == 0 {
                         rows.left()
                     } else {
@@ -404,19 +169,14 @@ mod tests {
                         columns.fill(precision, &turned(&r, n), k);
                         panels.fill_turned(precision, &columns.data, [k, n], columns.units);
                     }
-                    let (stride, add) = (n + 3, ways & 4 != 0);
+                    let (stride, added) = (n + 3, vec![1.0; n]);
+                    let write = [Write::Over, Write::Add, Write::Onto(&added)][ways / 4];
                     let mut out = vec![1.0; m * stride];
-                    multiply(
-                        &mut out,
-                        stride,
-                        left,
-                        &panels,
-                        if add { Write::Add } else { Write::Over },
-                    );
+                    multiply(&mut out, stride, left, &panels, write);
                     for i in 0..m {
                         for j in 0..n {
                             let want: f64 = (0..k).map(|u| plain(l[i * k + u]) * plain(r[u * n + j])).sum();
-                            let got = f64::from(out[i * stride + j]) - f64::from(u8::from(add));
+                            let got = f64::from(out[i * stride + j]) - f64::from(u8::from(ways >= 4));
                             assert!(
                                 (got - want).abs() < 1e-5 * (1.0 + want.abs()),
                                 "{precision:?} {m}×{k}×{n} {ways} at {i},{j}: {got} {want}"

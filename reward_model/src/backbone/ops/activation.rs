@@ -50,7 +50,7 @@ impl Activation {
     }
 
     /// Of every element of a slice.
-    pub fn forward(self, x: &[f32], y: &mut Vec<f32>) {
+    pub fn forward(self, x: &[f32], y: &mut [f32]) {
         match self {
             Self::GeluTanh => kernels::gelu_tanh(x, y),
             Self::Silu => kernels::silu(x, y),
@@ -58,12 +58,12 @@ impl Activation {
         }
     }
 
-    /// From gradients of the result to those of `x`, in place.
-    pub fn backward(self, x: &[f32], dy: &mut [f32]) {
+    /// From gradients of the result to those of `x`, in place, and the result.
+    pub fn backward(self, x: &[f32], dy: &mut [f32], y: &mut [f32]) {
         match self {
-            Self::GeluTanh => kernels::gelu_tanh_slope(x, dy),
-            Self::Silu => kernels::silu_slope(x, dy),
-            _ => kernels::gelu_slope(x, dy),
+            Self::GeluTanh => kernels::gelu_tanh_slope(x, dy, y),
+            Self::Silu => kernels::silu_slope(x, dy, y),
+            _ => kernels::gelu_slope(x, dy, y),
         }
     }
 }
@@ -74,15 +74,17 @@ impl CustomOp1 for Activation {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let mut y = Vec::new();
-        self.forward(floats(x, layout)?, &mut y);
+        let x = floats(x, layout)?;
+        let mut y = vec![0.0; x.len()];
+        self.forward(x, &mut y);
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let dy = dy.contiguous()?;
         let mut dx = Floats::of(&dy)?.to_vec();
-        self.backward(&Floats::of(x)?, &mut dx);
+        let mut y = vec![0.0; dx.len()];
+        self.backward(&Floats::of(x)?, &mut dx, &mut y);
         Ok(Some(tensor(dx, x.shape())?))
     }
 }

@@ -28,14 +28,9 @@ impl CustomOp3 for LayerNorm {
         b: &CpuStorage,
         bl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let mut y = Vec::new();
-        kernels::layer_norm(
-            floats(x, xl)?,
-            floats(g, gl)?,
-            floats(b, bl)?,
-            self.epsilon,
-            &mut y,
-        );
+        let x = floats(x, xl)?;
+        let mut y = vec![0.0; x.len()];
+        kernels::layer_norm(x, floats(g, gl)?, floats(b, bl)?, self.epsilon, &mut y);
         Ok((CpuStorage::F32(y), xl.shape().clone()))
     }
 
@@ -48,12 +43,9 @@ impl CustomOp3 for LayerNorm {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let [dx, dgain, dbias] = kernels::layer_norm_backward(
-            &Floats::of(x)?,
-            &Floats::of(gain)?,
-            self.epsilon,
-            &Floats::of(&dy)?,
-        );
+        let mut dx = Floats::of(&dy)?.to_vec();
+        let (x_floats, gains) = (Floats::of(x)?, Floats::of(gain)?);
+        let [dgain, dbias] = kernels::layer_norm_backward(&x_floats, &gains, self.epsilon, &mut dx);
         Ok((
             Some(tensor(dx, x.shape())?),
             Some(tensor(dgain, gain.shape())?),

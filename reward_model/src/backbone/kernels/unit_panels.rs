@@ -1,0 +1,104 @@
+//! Right sides of products over units.
+
+use super::unit_left::STRIP;
+use super::unit_tile::WIDE;
+use super::unit_write::interleave;
+use super::units::Precision;
+
+/// Units of the inner dimension that are multiplied before the result is touched: a panel of so many fills 24 kB.
+pub(super) const DEPTH: usize = 192;
+
+/// The right side of a product: blocks of [`DEPTH`] units, in a block panels of 32 columns, in a panel unit after unit.
+#[derive(Default)]
+pub(crate) struct Panels {
+    pub(super) data: Vec<u32>,
+    pub(super) units: usize,
+    pub(super) columns: usize,
+    pub(super) precision: Precision,
+    /// Room for a few rows.
+    rows: Vec<f32>,
+}
+
+impl Panels {
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    fn reshape(&mut self, precision: Precision, inner: usize, columns: usize) {
+        self.precision = precision;
+        (self.units, self.columns) = (precision.units(inner), columns);
+        self.data.resize(self.units * columns.next_multiple_of(WIDE), 0);
+    }
+
+    /// Some units of all panels, as many as [`STRIP`], then the next ones: their first, how many, and a panel's first column.
+    fn each(&mut self, mut f: impl FnMut(usize, usize, usize, &mut [u32])) {
+        let panels = self.columns.div_ceil(WIDE);
+        let units = self.units;
+        for (block, to) in self.data.chunks_mut((DEPTH * panels * WIDE).max(1)).enumerate() {
+            let depth = DEPTH.min(units - block * DEPTH);
+            for first in (0..depth).step_by(STRIP) {
+                let strip = STRIP.min(depth - first);
+                for (panel, to) in to.chunks_exact_mut(depth * WIDE).enumerate() {
+                    let to = &mut to[first * WIDE..][..strip * WIDE];
+                    f(block * DEPTH + first, strip, panel * WIDE, to);
+                }
+            }
+        }
+    }
+
+    /// Takes in `inner` rows of `columns` that are `stride` apart.
+    pub fn fill(&mut self, precision: Precision, from: &[f32], [inner, columns]: [usize; 2], stride: usize) {
+        self.reshape(precision, inner, columns);
+        self.each(|first, strip, column, to| {
+            let row = precision.rows(first);
+            let rows = precision.rows(strip).min(inner - row);
+            let own = column..columns.min(column + WIDE);
+            interleave::<WIDE>(precision, &from[row * stride..], [rows, stride], own, to);
+        });
+    }
+
+    /// Takes in `inner` rows of `columns` that `rows` writes, a few at a time: it is given the first's index and room for them.
+    pub fn fill_with(
+        &mut self,
+        precision: Precision,
+        [inner, columns]: [usize; 2],
+        mut rows: impl FnMut(usize, &mut [f32]),
+    ) {
+        self.reshape(precision, inner, columns);
+        let mut some = std::mem::take(&mut self.rows);
+        self.each(|first, strip, column, to| {
+            let row = precision.rows(first);
+            let count = precision.rows(strip).min(inner - row);
+            if column == 0 {
+                some.resize(count * columns, 0.0);
+                rows(row, &mut some);
+            }
+            let own = column..columns.min(column + WIDE);
+            interleave::<WIDE>(precision, &some, [count, columns], own, to);
+        });
+        self.rows = some;
+    }
+
+    /// Takes in the transpose of rows of units: `columns` of them, each of `inner` elements, `stride` units apart.
+    pub fn fill_turned(
+        &mut self,
+        precision: Precision,
+        from: &[u32],
+        [inner, columns]: [usize; 2],
+        stride: usize,
+    ) {
+        self.reshape(precision, inner, columns);
+        self.each(|first, strip, column, to| {
+            let count = WIDE.min(columns - column);
+            if count < WIDE {
+                to.fill(0);
+            }
+            for j in 0..count {
+                let row = &from[(column + j) * stride + first..][..strip];
+                for (unit, &value) in row.iter().enumerate() {
+                    to[unit * WIDE + j] = value;
+                }
+            }
+        });
+    }
+}
