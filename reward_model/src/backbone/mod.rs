@@ -8,11 +8,13 @@ mod deberta;
 mod decoder;
 mod distilbert;
 mod family;
+mod fresh;
 mod fused;
 mod gemma;
 mod kernels;
 mod layers;
 mod llama;
+mod lora;
 mod modernbert;
 mod ops;
 mod post_norm;
@@ -29,9 +31,10 @@ pub(crate) use fused::{Fused, Gradients, Packed, Scratch};
 pub(crate) use kernels::share::shared;
 pub use kernels::units::Precision;
 pub(crate) use kernels::{add_scaled, dot, squares, vectorised};
+pub(crate) use lora::{Module, attach, is_of_branch, merged, noisy, targets};
 pub(crate) use ops::Floats;
 pub(crate) use score_head::ScoreHead;
-pub(crate) use weights::{Source, Weights, save_slices, weight_files};
+pub(crate) use weights::{Learning, Source, Weights, save_slices, weight_files};
 
 /// The place of the word embeddings among the weights: every family registers them first.
 pub(crate) const WORDS: usize = 0;

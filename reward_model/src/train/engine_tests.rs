@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::engine::Engine;
-use crate::backbone::{Batch, Family, ModelConfig, Precision, Source, shared};
+use crate::backbone::{Batch, Family, Learning, ModelConfig, Precision, Source, Weights, shared};
+use crate::classifier::Classifier;
 use crate::loss::bradley_terry;
 
 /// How far rewards may be off, and gradients in proportion to their length.
@@ -28,7 +29,13 @@ fn engine(name: &str, precision: Precision) -> (Engine, Value) {
     let config = ModelConfig::load(&folder).unwrap();
     let family = Family::of(&config).unwrap();
     let mut source = Source::of_model(&folder, 0).unwrap();
-    let mut engine = Engine::load(family, config, &mut source, precision).unwrap();
+    let mut weights = Weights::default();
+    Classifier::load(family, &config, &mut source, &mut weights).unwrap();
+    let all = Learning {
+        rates: vec![1.0; weights.names.len()],
+        lora: None,
+    };
+    let mut engine = Engine::new(family, config, (weights, all), precision).unwrap();
     engine.refresh().unwrap();
     (engine, serde_json::from_str(&text).unwrap())
 }

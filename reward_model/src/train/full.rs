@@ -1,4 +1,4 @@
-//! Full fine-tuning: every weight of the encoder, its pooler and a classifier.
+//! Fine-tuning: the encoder, all of it or parts, its pooler and a classifier.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -6,15 +6,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::engine::{Engine, SLOTS};
-use super::rates;
+use super::what;
 use super::{Learner, PairLosses, Setting, StepSums};
-use crate::backbone::{Batch, Family, ModelConfig, Source, Weights};
+use crate::backbone::{Batch, Family, ModelConfig, Weights, noisy};
 use crate::config::{PoolBy, TrainConfig};
 use crate::data::{Cut, Encoded, Pair};
 use crate::embed::BATCH_TOKENS;
 use crate::error::{ModelError, TrainError};
 use crate::head::Pooling;
 use crate::lanes::{Lanes, groups};
+use crate::random::Random;
 use crate::save::{Linear, Parts};
 
 /// The model and the token ids it learns from.
@@ -33,8 +34,8 @@ impl<'a> Full<'a> {
         let base = &request.config.base_model;
         let config = ModelConfig::load(base)?;
         let family = Family::of(&config)?.pooled(request.config.pooling);
-        let mut source = Source::of_model(base, request.config.seed)?;
-        let engine = Engine::load(family, config, &mut source, request.config.precision)?;
+        let loaded = what::load(family, &config, &request.config)?;
+        let engine = Engine::new(family, config, loaded, request.config.precision)?;
         let mut cut = [Cut::default(); 2];
         let encode = |pairs: &[Pair], cut: &mut Cut| -> Result<Vec<[Encoded; 2]>, TrainError> {
             let texts = setting.encoder.texts(pairs)?;
@@ -62,11 +63,13 @@ impl<'a> Full<'a> {
         let mut loss = 0.0;
         for &pair in pairs {
             let batch = Batch::new(self.train[pair].iter().map(|text| text.ids.as_slice()));
-            self.engine.add(slot, &batch, |rewards| {
+            let slopes = |rewards: &[f32]| {
                 let (own, slopes) = losses.of(pair, [f64::from(rewards[0]), f64::from(rewards[1])]);
                 loss += own;
                 slopes.map(|slope| slope as f32).to_vec()
-            })?;
+            };
+            let key = Random::key(&[self.config.seed, losses.step, pair as u64]);
+            noisy(key, || self.engine.add(slot, &batch, slopes))?;
         }
         Ok(loss)
     }
@@ -88,12 +91,12 @@ impl<'a> Full<'a> {
 
 impl Learner for Full<'_> {
     fn weights(&self) -> &Weights {
-        &self.engine.weights
+        &self.engine.learnt
     }
 
     fn rates(&self) -> Vec<f64> {
-        let engine = &self.engine;
-        rates::of(&engine.weights, engine.family, self.config)
+        let rates = self.engine.learning.rates.iter().copied();
+        rates.filter(|&rate| rate > 0.0).collect()
     }
 
     fn cut(&self) -> [Cut; 2] {
@@ -154,10 +157,20 @@ impl Learner for Full<'_> {
     }
 
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {
-        let (weights, family) = (&self.engine.weights, self.engine.family);
+        let (weights, family) = (&self.engine.whole()?, self.engine.family);
         let of = |end: &str| weights.var(&format!("{}.{end}", family.output_name()));
         if let Ok(bias) = of("bias") {
             bias.set(&(bias.as_tensor() + shift)?.detach())?;
+        }
+        if let Some(lora) = &self.engine.learning.lora {
+            let targets = what::target_names(family, lora);
+            parts.save_adapter(
+                &folder.join("adapter"),
+                family,
+                &self.engine.weights,
+                lora,
+                &targets,
+            )?;
         }
         if family.pooling() == PoolBy::Family {
             return parts.save_classifier(folder, weights);

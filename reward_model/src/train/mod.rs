@@ -12,6 +12,7 @@ mod order;
 mod rates;
 mod run;
 mod speed;
+mod what;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -74,9 +75,9 @@ struct StepSums {
 
 /// A model being trained: how it gets gradients and rewards, and how it is saved.
 trait Learner {
+    /// Those that learn; gradients and checkpoints are of these alone.
     fn weights(&self) -> &Weights;
-    /// What the learning rate is multiplied by for each weight; 0 for those that stay. The last bias does: the loss is blind to
-    /// it, because every reward moves alike.
+    /// What the learning rate is multiplied by for each of them.
     fn rates(&self) -> Vec<f64>;
     /// What was cut of the training and held-out texts.
     fn cut(&self) -> [Cut; 2];
@@ -101,6 +102,8 @@ struct PairLosses<'a> {
     config: &'a TrainConfig,
     /// 1 / the batch's sum of weights.
     scale: f64,
+    /// Optimizer steps done before.
+    step: u64,
 }
 
 impl PairLosses<'_> {

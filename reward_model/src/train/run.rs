@@ -178,6 +178,7 @@ impl<'a> Run<'a> {
             pairs: &request.train,
             config,
             scale: if total > 0.0 { 1.0 / total } else { 0.0 },
+            step,
         };
         self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
         let sums = self.learner.gradients(batch, &losses, &mut self.gradients)?;

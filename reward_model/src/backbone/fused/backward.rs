@@ -23,7 +23,7 @@ impl Fused {
         to: &mut Gradients,
     ) -> candle_core::Result<()> {
         let tapes = take(&mut scratch.layers);
-        for (i, tape) in tapes.iter().enumerate().rev() {
+        for (i, tape) in tapes.iter().enumerate().skip(self.learns.lowest).rev() {
             let read = Self::read(batch, reads, i + 1 == tapes.len());
             let mut layer = LayerBackward {
                 fused: self,
@@ -32,11 +32,15 @@ impl Fused {
                 tape,
                 scratch,
                 to,
+                below: self.learns.embeddings || i > self.learns.lowest,
             };
             dx = layer.run(batch, read.as_deref(), dx);
         }
         scratch.layers = tapes;
-        self.embed_backward(weights, batch, scratch, &dx, to)
+        if self.learns.embeddings {
+            self.embed_backward(weights, batch, scratch, &dx, to)?;
+        }
+        Ok(())
     }
 }
 
@@ -47,10 +51,12 @@ struct LayerBackward<'a> {
     tape: &'a LayerTape,
     scratch: &'a mut Scratch,
     to: &'a mut Gradients,
+    /// Whether anything learns below the layer.
+    below: bool,
 }
 
 impl LayerBackward<'_> {
-    /// From the gradient of the layer's result to that of its input.
+    /// From the gradient of the layer's result to that of its input, if that is asked for.
     fn run(&mut self, batch: &Batch, read: Option<&[usize]>, dout: Vec<f32>) -> Vec<f32> {
         let (hidden, inner) = (self.fused.sizes.hidden, self.fused.sizes.inner);
         let (layer, tape, precision) = (self.layer, self.tape, self.fused.precision);
@@ -61,13 +67,11 @@ impl LayerBackward<'_> {
             &dout,
         );
 
-        self.fused
-            .sizes
-            .activation
-            .forward(&tape.after.wide, &mut self.scratch.active);
-        let active = take(&mut self.scratch.active);
+        let mut active = take(&mut self.scratch.active);
+        if self.learns(self.places.narrow) || layer.branches[5].is_some() {
+            self.fused.sizes.activation.forward(&tape.after.wide, &mut active);
+        }
         self.dense(self.places.narrow, &dsum, [hidden, hidden], &active, inner);
-        self.scratch.active = active;
         let mut dwide = take(&mut self.scratch.wide);
         dwide.resize(tape.after.wide.len(), 0.0);
         self.scratch.left.fill(precision, &dsum, hidden);
@@ -78,6 +82,8 @@ impl LayerBackward<'_> {
             &layer.narrow.backward,
             Write::Over,
         );
+        self.beside(5, (&dsum, hidden), &active, Some(&mut dwide));
+        self.scratch.active = active;
         self.fused.sizes.activation.backward(&tape.after.wide, &mut dwide);
         self.dense(self.places.widen, &dwide, [inner, inner], &tape.after.y, hidden);
         let mut dy = dsum;
@@ -89,6 +95,7 @@ impl LayerBackward<'_> {
             &layer.widen.backward,
             Write::Add,
         );
+        self.beside(4, (&dwide, inner), &tape.after.y, Some(&mut dy));
         self.scratch.wide = dwide;
 
         let dsum = self.norm(
@@ -113,6 +120,7 @@ impl LayerBackward<'_> {
             &layer.attention[3].backward,
             Write::Over,
         );
+        self.beside(3, (&dsum, hidden), &tape.after.context, Some(&mut dcontext));
         self.attention(batch, read, &dcontext, dsum)
     }
 
@@ -124,7 +132,12 @@ impl LayerBackward<'_> {
         dcontext: &[f32],
         dx: Vec<f32>,
     ) -> Vec<f32> {
-        let (hidden, tape, precision) = (self.fused.sizes.hidden, self.tape, self.fused.precision);
+        let (hidden, tape) = (self.fused.sizes.hidden, self.tape);
+        let learns =
+            |part: usize| self.learns(self.places.attention[part]) || self.layer.branches[part].is_some();
+        if !self.below && !(0..3).any(learns) {
+            return Vec::new();
+        }
         let mut dqkv = vec![0.0; tape.qkv.len()];
         let queries = match read {
             Some(_) => Queries::OneOfEach,
@@ -142,25 +155,15 @@ impl LayerBackward<'_> {
         }
         let x_of_queries: &[f32] = if read.is_some() { &queried } else { &tape.x };
         let stride = 3 * hidden;
-        self.dense(q, &dqkv[..rows * stride], [hidden, stride], x_of_queries, hidden);
+        let dq = &dqkv[..rows * stride];
+        self.dense(q, dq, [hidden, stride], x_of_queries, hidden);
         self.dense(k, &dqkv[hidden..], [hidden, stride], &tape.x, hidden);
         self.dense(v, &dqkv[2 * hidden..], [hidden, stride], &tape.x, hidden);
-        self.scratch.rows = queried;
 
-        let mut through = |part: usize, rows: usize, to: &mut [f32]| {
-            let left = &mut self.scratch.left;
-            left.fill_part(precision, &dqkv[part * hidden..], [rows, hidden], stride);
-            multiply(
-                to,
-                hidden,
-                left.left(),
-                &self.layer.attention[part].backward,
-                Write::Add,
-            );
-        };
         let mut dx = dx;
-        through(0, rows, &mut dx);
-        if let Some(read) = read {
+        self.through(0, (dq, rows), x_of_queries, &mut dx);
+        self.scratch.rows = queried;
+        if let Some(read) = read.filter(|_| self.below) {
             let mut all = vec![0.0; tape.x.len()];
             for (&row, from) in read.iter().zip(dx.chunks_exact(hidden)) {
                 kernels::add_scaled(&mut all[row * hidden..][..hidden], from, 1.0);
@@ -168,20 +171,49 @@ impl LayerBackward<'_> {
             dx = all;
         }
         let tokens = tape.x.len() / hidden;
-        through(1, tokens, &mut dx);
-        through(2, tokens, &mut dx);
+        self.through(1, (&dqkv[hidden..], tokens), &tape.x, &mut dx);
+        self.through(2, (&dqkv[2 * hidden..], tokens), &tape.x, &mut dx);
         dx
+    }
+
+    /// Through the layer of queries, keys or values and what stands beside it, into the gradient of its input if that is asked for.
+    fn through(&mut self, part: usize, (dy, rows): (&[f32], usize), x: &[f32], dx: &mut [f32]) {
+        let (hidden, precision) = (self.fused.sizes.hidden, self.fused.precision);
+        let stride = 3 * hidden;
+        if !self.below {
+            return self.beside(part, (dy, stride), x, None);
+        }
+        let left = &mut self.scratch.left;
+        left.fill_part(precision, dy, [rows, hidden], stride);
+        let right = &self.layer.attention[part].backward;
+        multiply(dx, hidden, left.left(), right, Write::Add);
+        self.beside(part, (dy, stride), x, Some(dx));
+    }
+
+    /// Whether a layer's own weight learns.
+    fn learns(&self, [weight, _]: Both) -> bool {
+        !self.to.weights[weight].is_empty()
+    }
+
+    /// Gradients of what stands beside one of the dense layers; `dx` gets its part of that of x.
+    fn beside(&mut self, part: usize, dy: (&[f32], usize), x: &[f32], dx: Option<&mut [f32]>) {
+        if let Some(branch) = &self.layer.branches[part] {
+            let scratch = &mut self.scratch.branch;
+            branch.backward(self.fused.precision, dy, (x, dx), scratch, self.to);
+        }
     }
 
     /// Gradients of a norm's gain and bias; gives that of its input.
     fn norm(&mut self, x: &[f32], gain: &[f32], [gains, biases]: Both, dy: &[f32]) -> Vec<f32> {
         let [dx, dgain, dbias] = kernels::layer_norm_backward(x, gain, self.fused.sizes.epsilon as f32, dy);
-        kernels::add_scaled(&mut self.to.weights[gains], &dgain, 1.0);
-        kernels::add_scaled(&mut self.to.weights[biases], &dbias, 1.0);
+        if self.learns([gains, biases]) {
+            kernels::add_scaled(&mut self.to.weights[gains], &dgain, 1.0);
+            kernels::add_scaled(&mut self.to.weights[biases], &dbias, 1.0);
+        }
         dx
     }
 
-    /// Gradients of a dense layer's weight, `dyᵀ · x`, and bias; `dy` has rows of `outer` that are `stride` apart.
+    /// Gradients of a dense layer's weight, `dyᵀ · x`, and bias, if they learn; `dy` has rows of `outer` that are `stride` apart.
     fn dense(
         &mut self,
         [weight, bias]: Both,
@@ -190,6 +222,9 @@ impl LayerBackward<'_> {
         x: &[f32],
         inner: usize,
     ) {
+        if !self.learns([weight, bias]) {
+            return;
+        }
         let (precision, rows) = (self.fused.precision, x.len() / inner);
         let (turned, panels) = (&mut self.scratch.turned, &mut self.scratch.panels);
         turned.fill(precision, dy, [rows, outer], stride);

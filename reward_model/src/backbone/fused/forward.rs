@@ -77,6 +77,8 @@ impl Fused {
         gather(&tape.x, read, hidden, &mut residual);
         scratch.left.fill(self.precision, &residual, hidden);
         layer.attention[0].write_part(&scratch.left, &mut tape.qkv, 3 * hidden);
+        let out = (tape.qkv.as_mut_slice(), 3 * hidden);
+        layer.beside(0, self.precision, &residual, out, &mut scratch.branch);
         let heads = self.heads(batch, Queries::OneOfEach);
         self.after(
             layer,
@@ -101,7 +103,9 @@ impl Fused {
         let hidden = self.sizes.hidden;
         scratch.left.fill(self.precision, x, hidden);
         for part in usize::from(!queries)..3 {
-            layer.attention[part].write_part(&scratch.left, &mut qkv[part * hidden..], 3 * hidden);
+            let out = &mut qkv[part * hidden..];
+            layer.attention[part].write_part(&scratch.left, out, 3 * hidden);
+            layer.beside(part, self.precision, x, (out, 3 * hidden), &mut scratch.branch);
         }
     }
 
@@ -132,15 +136,24 @@ impl Fused {
         }
         scratch.left.fill(precision, context, hidden);
         layer.attention[3].write_onto(&scratch.left, residual, sum);
+        layer.beside(3, precision, context, (sum, hidden), &mut scratch.branch);
         let epsilon = self.sizes.epsilon as f32;
         let norm = &layer.attention_norm;
         kernels::layer_norm(sum, &norm.gain, &norm.bias, epsilon, y);
         wide.resize(rows * inner, 0.0);
         scratch.left.fill(precision, y, hidden);
         layer.widen.write_part(&scratch.left, wide, inner);
+        layer.beside(4, precision, y, (wide, inner), &mut scratch.branch);
         self.sizes.activation.forward(wide, &mut scratch.active);
         scratch.left.fill(precision, &scratch.active, inner);
         layer.narrow.write_onto(&scratch.left, y, wide_sum);
+        layer.beside(
+            5,
+            precision,
+            &scratch.active,
+            (wide_sum, hidden),
+            &mut scratch.branch,
+        );
         let norm = &layer.dense_norm;
         kernels::layer_norm(wide_sum, &norm.gain, &norm.bias, epsilon, next);
     }

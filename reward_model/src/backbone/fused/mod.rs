@@ -8,6 +8,8 @@ mod backbone;
 mod backward;
 mod embeddings;
 mod forward;
+mod learns;
+mod lora;
 mod packed;
 mod places;
 mod shared;
@@ -18,6 +20,8 @@ use super::post_norm::{Names, Sizes};
 use super::weights::Weights;
 use attention::HeadScratch;
 pub(crate) use backbone::FusedBackbone;
+use learns::Learns;
+use lora::BranchScratch;
 pub(crate) use packed::Packed;
 use places::Places;
 
@@ -26,6 +30,7 @@ pub(crate) struct Fused {
     places: Places,
     sizes: Sizes,
     precision: Precision,
+    learns: Learns,
 }
 
 /// What an encoder of this kind looks like in a model's file.
@@ -77,13 +82,14 @@ pub(crate) struct Scratch {
     wide: Vec<f32>,
     rows: Vec<f32>,
     head: HeadScratch,
+    branch: BranchScratch,
 }
 
 /// Gradients by the weights, as a thread adds them up: by place, the words' apart.
 pub(crate) struct Gradients {
-    /// By the weights' places; that of the words is empty.
+    /// By the weights' places; that of the words is empty, and so are those of weights that stay.
     pub weights: Vec<Vec<f32>>,
-    /// By the looked-up words of each text in turn: id and row.
+    /// By the looked-up words of each text in turn, if words learn: id and row.
     pub words: Vec<(u32, Vec<f32>)>,
 }
 
@@ -102,6 +108,7 @@ impl Fused {
             places,
             sizes,
             precision,
+            learns: Learns::all(sizes.layers),
         })
     }
 
