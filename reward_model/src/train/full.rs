@@ -91,7 +91,8 @@ impl<'a> Full<'a> {
 
 impl Learner for Full<'_> {
     fn weights(&self) -> &Weights {
-        &self.engine.learnt
+        let engine = &self.engine;
+        &engine.learnt
     }
 
     fn rates(&self) -> Vec<f64> {
