@@ -9,6 +9,7 @@ use crate::backbone::Weights;
 use crate::error::ModelError;
 use crate::evaluate::Metrics;
 use crate::optimizer::Optimizer;
+use crate::train::Watch;
 
 /// What a checkpoint holds beside weights and moments. The order of the pairs and the learning rate follow from
 /// the step and the configuration.
@@ -22,6 +23,9 @@ pub(crate) struct State {
     pub seconds: f64,
     /// Step of the last evaluation, and what it found.
     pub evaluated: Option<(u64, Option<Metrics>)>,
+    /// The course of the losses, and the best evaluation.
+    #[serde(default)]
+    pub watch: Watch,
 }
 
 /// Fills a folder through `fill` and puts it at `place`, replacing what was there: after a crash there is the old
@@ -76,7 +80,15 @@ fn sync(folder: &Path) -> Result<(), ModelError> {
         .map_err(ModelError::file(folder))
 }
 
-/// The checkpoints of one run, in a folder of their own; only the newest is kept.
+/// Folder of the best weights, among the checkpoints'.
+const BEST: &str = "best";
+
+/// The step is in the name, so that weights are never taken for those of another.
+fn best_file(step: u64) -> String {
+    format!("weights-{step:08}.safetensors")
+}
+
+/// The checkpoints of one run, in a folder of their own; only the newest is kept, and the best weights.
 pub(crate) struct Checkpoints {
     folder: PathBuf,
 }
@@ -152,7 +164,8 @@ impl Checkpoints {
             .flatten()
         {
             let path = entry.path();
-            if path != place {
+            let is_best = path.file_name().is_some_and(|name| name == BEST);
+            if path != place && !is_best {
                 std::fs::remove_dir_all(&path).map_err(ModelError::file(&path))?;
             }
         }
@@ -169,6 +182,19 @@ impl Checkpoints {
         let folder = self.path(state.step);
         weights.restore(&folder.join("weights.safetensors"))?;
         optimizer.restore(&weights.names, &folder)
+    }
+
+    /// Writes the weights of the best evaluation beside the checkpoint, in place of those before.
+    pub fn write_best(&self, step: u64, weights: &Weights) -> Result<(), ModelError> {
+        std::fs::create_dir_all(&self.folder).map_err(ModelError::file(&self.folder))?;
+        write_folder(&self.folder.join(BEST), |folder| {
+            weights.save(&folder.join(best_file(step).as_str()))
+        })
+    }
+
+    /// Puts back what [`Checkpoints::write_best`] wrote.
+    pub fn restore_best(&self, step: u64, weights: &Weights) -> Result<(), ModelError> {
+        weights.restore(&self.folder.join(BEST).join(best_file(step)))
     }
 
     /// Removes them all, once the model itself is saved.

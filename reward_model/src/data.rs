@@ -42,9 +42,62 @@ pub struct Pair {
     pub margin: f32,
     /// Weight in the loss, usually 1.
     pub weight: f32,
+    /// Probability that the chosen response is the better one, as some annotators' votes may say; 1 for a plain judgement.
+    #[serde(default = "certain")]
+    pub belief: f32,
     /// Neither was better; which one is called chosen then means nothing.
     #[serde(default)]
     pub tied: bool,
+    /// Responses that were ranked below the rejected one, each worse than the one before it. With some, the loss is Plackett and
+    /// Luce's, into which neither margin nor belief enters.
+    #[serde(default)]
+    pub lower: Vec<String>,
+}
+
+fn certain() -> f32 {
+    1.0
+}
+
+impl Pair {
+    /// A plain judgement: no margin, weight 1.
+    pub fn new(
+        id: impl Into<String>,
+        prompt: Vec<Message>,
+        chosen: impl Into<String>,
+        rejected: impl Into<String>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            prompt,
+            chosen: chosen.into(),
+            rejected: rejected.into(),
+            margin: 0.0,
+            weight: 1.0,
+            belief: certain(),
+            tied: false,
+            lower: Vec::new(),
+        }
+    }
+
+    /// Its responses, best first.
+    pub fn responses(&self) -> impl Iterator<Item = &str> {
+        let two = [&self.chosen, &self.rejected];
+        two.into_iter().chain(&self.lower).map(String::as_str)
+    }
+
+    /// The pairs that a ranking says: each response before each that is below it. A plain judgement is its own.
+    pub fn pairs(&self) -> Vec<Pair> {
+        if self.lower.is_empty() {
+            return vec![self.clone()];
+        }
+        let all: Vec<&str> = self.responses().collect();
+        let each = (0..all.len()).flat_map(|i| (i + 1..all.len()).map(move |j| (i, j)));
+        each.map(|(i, j)| Pair {
+            weight: self.weight,
+            ..Pair::new(&self.id, self.prompt.clone(), all[i], all[j])
+        })
+        .collect()
+    }
 }
 
 /// The text that a model without a chat template reads: `Human: …`, blank line, `Assistant: …`, and so on, the response last.
@@ -72,7 +125,7 @@ pub fn render(prompt: &[Message], response: &str) -> String {
 pub struct Cut {
     /// Texts looked at.
     pub texts: usize,
-    /// Those of which the beginning was left out.
+    /// Those of which a part was left out.
     pub cut_texts: usize,
     /// Tokens read, the special ones included.
     pub tokens: usize,
@@ -89,12 +142,25 @@ impl Cut {
     }
 }
 
+/// What is left out of a text that is too long.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Truncation {
+    /// The beginning: the response is last, and keeps what fits.
+    #[default]
+    Beginning,
+    /// The middle: the question and the response's last words stay.
+    Middle,
+    /// The end, as transformers does unless told otherwise.
+    End,
+}
+
 /// A text as the model takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// Token ids with the special ones around them, at most `max_tokens`.
     pub ids: Vec<u32>,
-    /// Tokens left out at the beginning.
+    /// Tokens left out.
     pub cut_tokens: usize,
 }
 
@@ -108,6 +174,7 @@ pub struct Encoder {
     /// A token that does not count where it ends a text.
     padding: Option<u32>,
     max_tokens: usize,
+    truncation: Truncation,
 }
 
 impl Encoder {
@@ -140,12 +207,23 @@ impl Encoder {
             around,
             padding: None,
             max_tokens,
+            truncation: Truncation::default(),
         })
     }
 
     /// For a model that reads the reward at the last token that is not padding.
     pub(crate) fn without_padding(self, padding: Option<u32>) -> Self {
         Self { padding, ..self }
+    }
+
+    /// With another part left out of texts that are too long.
+    pub(crate) fn truncating(self, truncation: Truncation) -> Self {
+        Self { truncation, ..self }
+    }
+
+    /// What is left out of texts that are too long.
+    pub(crate) fn truncation(&self) -> Truncation {
+        self.truncation
     }
 
     /// Id of a token, if there is such a one.
@@ -186,7 +264,7 @@ impl Encoder {
         }
     }
 
-    /// The texts of pairs, chosen and rejected in turn.
+    /// The texts of pairs, one response after the other.
     pub(crate) fn texts(&self, pairs: &[Pair]) -> Result<Vec<String>, TrainError> {
         let text = |pair: &Pair, response: &str| {
             self.text(&pair.prompt, response)
@@ -195,11 +273,11 @@ impl Encoder {
                     message: error.to_string(),
                 })
         };
-        let both = |pair| [text(pair, &pair.chosen), text(pair, &pair.rejected)];
-        pairs.iter().flat_map(both).collect()
+        let each = |pair| Pair::responses(pair).map(move |response| text(pair, response));
+        pairs.iter().flat_map(each).collect()
     }
 
-    /// Token ids of a rendered text. The response stands last, so keeping the end keeps it whole if it fits, then as
+    /// Token ids of a rendered text. The response stands last: leaving out the beginning keeps it whole if it fits, then as
     /// much of the latest conversation as fits; of a response that is itself too long the end remains.
     ///
     /// # Errors
@@ -210,7 +288,13 @@ impl Encoder {
         let all = encoding.get_ids();
         let [before, behind] = &self.around;
         let cut_tokens = (before.len() + all.len() + behind.len()).saturating_sub(self.max_tokens);
-        let mut ids = [before, &all[cut_tokens..], behind].concat();
+        let kept = all.len() - cut_tokens;
+        let first = match self.truncation {
+            Truncation::Beginning => 0,
+            Truncation::Middle => kept / 2,
+            Truncation::End => kept,
+        };
+        let mut ids = [before, &all[..first], &all[first + cut_tokens..], behind].concat();
         while ids.len() > 1 && self.padding.is_some() && ids.last().copied() == self.padding {
             ids.pop();
         }
@@ -250,4 +334,31 @@ fn special_tokens(tokenizer: &Tokenizer) -> tokenizers::Result<[Vec<u32>; 2]> {
     } else {
         [before, behind]
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_loses_the_part_that_was_asked_for() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny");
+        let text = "please help me to you the good is kind thanks";
+        let all = Encoder::load(&folder, 100).unwrap().encode(text).unwrap().ids;
+        let (start, end) = (&all[..1], &all[all.len() - 1..]);
+        let inner = &all[1..all.len() - 1];
+        let encoded = |truncation| {
+            let encoder = Encoder::load(&folder, 7).unwrap().truncating(truncation);
+            let encoded = encoder.encode(text).unwrap();
+            assert_eq!(encoded.cut_tokens, all.len() - 7);
+            encoded.ids
+        };
+        let last = |n: usize| &inner[inner.len() - n..];
+        assert_eq!(encoded(Truncation::Beginning), [start, last(5), end].concat());
+        assert_eq!(
+            encoded(Truncation::Middle),
+            [start, &inner[..2], last(3), end].concat()
+        );
+        assert_eq!(encoded(Truncation::End), [start, &inner[..5], end].concat());
+    }
 }

@@ -135,11 +135,12 @@ impl Embedder<'_> {
         on_progress: &mut dyn FnMut(usize, usize, f64),
     ) -> Result<Option<Vec<Embedded>>, ModelError> {
         let about = format!(
-            "{} {} {:?} {:?}",
+            "{} {} {:?} {:?} {:?}",
             self.model_hash,
             self.encoder.max_tokens(),
             self.pooling,
-            self.precision
+            self.precision,
+            self.encoder.truncation()
         );
         let mut cache = Cache::open(self.cache_dir, &about, self.pooling.width())?;
         let keys: Vec<[u8; KEY]> = texts

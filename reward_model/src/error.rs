@@ -66,10 +66,24 @@ pub enum TrainError {
         message: String,
     },
     /// Loss or gradient stopped being a number.
-    #[error("the loss or gradient stopped being a finite number at step {step}; {suggestion}")]
+    #[error(
+        "the loss, gradient or rewards stopped being finite numbers at step {step}, in {batch}; {suggestion}"
+    )]
     NotFinite {
         /// Optimizer step, counted from 1.
         step: u64,
+        /// The pairs of the step, by their ids.
+        batch: String,
+        /// What to change.
+        suggestion: String,
+    },
+    /// The loss became far greater than it was at the start.
+    #[error("the loss has run away by step {step}, in {batch}; {suggestion}")]
+    Diverged {
+        /// Optimizer step, counted from 1.
+        step: u64,
+        /// The pairs of the step, by their ids.
+        batch: String,
         /// What to change.
         suggestion: String,
     },

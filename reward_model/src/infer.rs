@@ -24,6 +24,9 @@ use crate::train::hash_model;
 pub struct Scored {
     /// The raw reward, unbounded; only differences mean something.
     pub reward: f32,
+    /// Standard deviation of the rewards of an ensemble's members, which says how unsure it is; for other models nothing.
+    #[serde(default)]
+    pub spread: Option<f32>,
     /// Tokens read, the two special ones included.
     pub tokens: usize,
     /// Tokens left out at the beginning because the text was too long.
@@ -107,14 +110,18 @@ impl Scorer {
             Model::Classifier(_) if family.is_decoder() => padding::of_classifier(folder)?,
             _ => None,
         };
-        let encoder = Encoder::load(folder, limit)?.without_padding(padding);
+        let about = About::load(folder)?;
+        let truncation = about.as_ref().map(|about| about.config.truncation);
+        let encoder = Encoder::load(folder, limit)?
+            .without_padding(padding)
+            .truncating(truncation.unwrap_or_default());
         check_tokenizer(folder, &config, &encoder, family.max_tokens(&config)?)?;
         Ok(Self {
             model,
             precision,
             encoder,
             lanes: Lanes::new(None)?,
-            about: About::load(folder)?,
+            about,
             cache: None,
         })
     }
@@ -193,10 +200,14 @@ impl Scorer {
             };
             let mut told = |done: usize, of: usize, _: f64| on_progress(done, of);
             let embedded = embedder.embed(texts, &AtomicBool::new(false), &mut told)?;
-            let reward = |text: Embedded| Scored {
-                reward: head_reward(layers, text.vector),
-                tokens: text.tokens as usize,
-                cut_tokens: text.cut_tokens as usize,
+            let reward = |text: Embedded| {
+                let (reward, spread) = head_reward(layers, text.vector);
+                Scored {
+                    reward,
+                    spread,
+                    tokens: text.tokens as usize,
+                    cut_tokens: text.cut_tokens as usize,
+                }
             };
             return Ok(embedded.into_iter().flatten().map(reward).collect());
         }
@@ -208,6 +219,7 @@ impl Scorer {
             .iter()
             .map(|text| Scored {
                 reward: 0.0,
+                spread: None,
                 tokens: text.ids.len(),
                 cut_tokens: text.cut_tokens,
             })
@@ -219,7 +231,7 @@ impl Scorer {
             jobs[job]
                 .iter()
                 .zip(rewards)
-                .for_each(|(&i, reward)| scored[i].reward = reward);
+                .for_each(|(&i, reward)| (scored[i].reward, scored[i].spread) = reward);
             done += jobs[job].len();
             on_progress(done, texts.len());
             Ok(ControlFlow::Continue(()))
@@ -227,9 +239,13 @@ impl Scorer {
         Ok(scored)
     }
 
-    fn rewards(&self, batch: &Batch) -> Result<Vec<f32>, ModelError> {
+    /// Rewards and their spreads.
+    fn rewards(&self, batch: &Batch) -> Result<Vec<(f32, Option<f32>)>, ModelError> {
         match &self.model {
-            Model::Classifier(classifier) => classifier.rewards(batch),
+            Model::Classifier(classifier) => {
+                let rewards = classifier.rewards(batch)?;
+                Ok(rewards.into_iter().map(|reward| (reward, None)).collect())
+            }
             Model::Head {
                 backbone,
                 pooling,
@@ -262,8 +278,18 @@ fn classifier(
     Classifier::frozen(family, config, &weights, precision)
 }
 
-fn head_reward(layers: &[DenseLayer], vector: Vec<f32>) -> f32 {
-    layers.iter().fold(vector, |x, layer| layer.forward(&x))[0]
+/// The reward of a pooled vector, and where the last layer is the mean of some heads, these heads' standard deviation.
+fn head_reward(layers: &[DenseLayer], vector: Vec<f32>) -> (f32, Option<f32>) {
+    let (last, before) = match layers {
+        [before @ .., last] => (last, before),
+        [] => return (0.0, None),
+    };
+    let outputs = before.iter().fold(vector, |x, layer| layer.forward(&x));
+    let reward = last.forward(&outputs)[0];
+    let is_mean = !before.is_empty() && last.weight.iter().all(|w| *w == 1.0 / outputs.len() as f32);
+    let square = |output: &f32| f64::from(output - reward).powi(2);
+    let spread = || (outputs.iter().map(square).sum::<f64>() / outputs.len() as f64).sqrt() as f32;
+    (reward, is_mean.then(spread))
 }
 
 fn read_json(path: &Path) -> Result<Value, ModelError> {

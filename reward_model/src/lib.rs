@@ -30,7 +30,7 @@ mod train;
 
 pub use backbone::Precision;
 pub use config::{ConfigError, Keep, Lora, Method, PoolBy, TrainConfig};
-pub use data::{Cut, Encoded, Encoder, Example, Message, Pair, render};
+pub use data::{Cut, Encoded, Encoder, Example, Message, Pair, Truncation, render};
 pub use error::{ModelError, TrainError};
 pub use evaluate::{Metrics, ScoredPair, Share, evaluate};
 pub use infer::{Scored, Scorer};

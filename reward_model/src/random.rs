@@ -11,11 +11,6 @@ impl Random {
         random
     }
 
-    /// A number for a list of numbers: what a stream of its own for a step, a pair and a layer is seeded with.
-    pub fn key(parts: &[u64]) -> u64 {
-        parts.iter().fold(0, |key, &part| Self::new(key, part).next())
-    }
-
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::backbone::{Family, ModelConfig, Weights, weight_files};
 use crate::chat::{SPECIAL_TOKENS, TEMPLATE_FILE, special_tokens};
 use crate::config::TrainConfig;
-use crate::data::{Cut, Encoder};
+use crate::data::{Cut, Encoder, Truncation};
 use crate::error::ModelError;
 use crate::evaluate::Metrics;
 use crate::padding;
@@ -33,6 +33,9 @@ pub struct About {
     pub train_pairs: usize,
     /// What of their texts was left out.
     pub train_cut: Cut,
+    /// Optimizer steps that the saved weights have behind them.
+    #[serde(default)]
+    pub step: u64,
     /// On the held-out pairs, if there were any.
     pub metrics: Option<Metrics>,
     /// Seconds of work, from the first text to the saved model.
@@ -132,7 +135,11 @@ impl Parts<'_> {
         let mut config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": self.encoder.max_tokens(),
-            "truncation_side": "left",
+            "truncation_side": match self.encoder.truncation() {
+                Truncation::End => "right",
+                // transformers cannot leave out the middle.
+                Truncation::Beginning | Truncation::Middle => "left",
+            },
             "padding_side": "right",
             "clean_up_tokenization_spaces": false,
         });

@@ -192,7 +192,9 @@ fn request(place: &Path) -> TrainRequest {
         rejected: format!("no {i}"),
         margin: 0.0,
         weight: 1.0,
+        belief: 1.0,
         tied: false,
+        lower: Vec::new(),
     };
     TrainRequest {
         config: TrainConfig {

@@ -55,7 +55,9 @@ fn request(place: &Path, base: &Path, method: Method) -> TrainRequest {
         rejected: " no\n".to_owned(),
         margin: 0.0,
         weight: 1.0,
+        belief: 1.0,
         tied: false,
+        lower: Vec::new(),
     };
     TrainRequest {
         config: TrainConfig {

@@ -33,6 +33,8 @@ fn pairs(n: usize) -> Vec<Pair> {
         margin: 0.0,
         weight: 1.0,
         tied: false,
+        belief: 1.0,
+        lower: Vec::new(),
     };
     (0..n).map(pair).collect()
 }

@@ -26,7 +26,9 @@ fn pair(chosen: &str, rejected: &str) -> Pair {
         rejected: rejected.to_owned(),
         margin: 0.0,
         weight: 1.0,
+        belief: 1.0,
         tied: false,
+        lower: Vec::new(),
     }
 }
 
@@ -136,7 +138,9 @@ fn one_pair_and_nothing_held_out_train() {
 #[test]
 fn all_ties_train_where_ties_are_learnt_and_are_refused_elsewhere() {
     let tie = Pair {
+        belief: 1.0,
         tied: true,
+        lower: Vec::new(),
         ..pair("yes", "no")
     };
     let ties = vec![tie; 4];

@@ -28,7 +28,9 @@ fn pairs() -> Vec<Pair> {
         rejected: "No [SEP] idea.\n\nAsk  someone\telse".to_owned(),
         margin: 0.0,
         weight: 1.0,
+        belief: 1.0,
         tied: false,
+        lower: Vec::new(),
     };
     (0..12).map(pair).collect()
 }
@@ -54,27 +56,43 @@ impl Case {
     }
 }
 
-fn case(base: &Path, (method, pooling): (Method, PoolBy), name: String) -> Case {
+/// Each of the folders that we save.
+fn settings(kind: &str) -> TrainConfig {
+    let full = TrainConfig {
+        learning_rate: 1e-4,
+        ..TrainConfig::full()
+    };
+    let lora = TrainConfig {
+        learning_rate: 1e-2,
+        ..TrainConfig::lora()
+    };
+    match kind {
+        "head" => TrainConfig::head(),
+        "ensemble" => TrainConfig {
+            ensemble: 3,
+            ..TrainConfig::head()
+        },
+        "mean" => TrainConfig {
+            pooling: PoolBy::Mean,
+            ..full
+        },
+        "lora" => lora,
+        "lora-mean" => TrainConfig {
+            pooling: PoolBy::Mean,
+            ..lora
+        },
+        _ => full,
+    }
+}
+
+fn case(base: &Path, kind: &str, name: String) -> Case {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
     let _ = std::fs::remove_dir_all(&place);
-    let config = match method {
-        Method::Head => TrainConfig::head(),
-        Method::Lora => TrainConfig {
-            learning_rate: 1e-2,
-            pooling,
-            ..TrainConfig::lora()
-        },
-        _ => TrainConfig {
-            learning_rate: 1e-4,
-            pooling,
-            ..TrainConfig::of(method)
-        },
-    };
     let request = TrainRequest {
         config: TrainConfig {
             base_model: base.to_owned(),
             max_tokens: 90,
-            ..config
+            ..settings(kind)
         },
         train: pairs(),
         held_out: pairs(),
@@ -122,12 +140,7 @@ fn python_opens_what_we_save() {
             .join("tests/fixtures")
             .join(name)
     };
-    let all = [
-        (Method::Head, PoolBy::Family, "head"),
-        (Method::Full, PoolBy::Family, "full"),
-        (Method::Lora, PoolBy::Family, "lora"),
-        (Method::Lora, PoolBy::Mean, "lora-mean"),
-    ];
+    let all = ["head", "ensemble", "lora-mean", "mean", "full", "lora"];
     let mut bases = vec![
         ("tiny", fixture("tiny"), &all[..]),
         ("qwen3", fixture("qwen3"), &all[..]),
@@ -135,22 +148,22 @@ fn python_opens_what_we_save() {
     // The library's own tests hold every family to transformers. qwen2 with windows is not among these: started from here
     // transformers scores it differently than started by hand with the same arguments, and why is not known yet.
     for name in ["distilbert", "roberta", "deberta", "modernbert", "llama"] {
-        bases.push((name, fixture(name), &all[1..3]));
+        bases.push((name, fixture(name), &all[3..]));
     }
     match std::env::var_os("TOUCHSTONE_BASE_MODEL") {
-        Some(folder) => bases.push(("minilm", PathBuf::from(folder), &all[..3])),
+        Some(folder) => bases.push(("minilm", PathBuf::from(folder), &all[..])),
         None => eprintln!("SKIPPED: the part with all-MiniLM-L6-v2: TOUCHSTONE_BASE_MODEL is not set"),
     }
-    let methods = bases.iter().flat_map(|(name, base, methods)| {
-        let case = move |(method, pooling, kind): &(Method, PoolBy, &str)| {
-            let case = case(base, (*method, *pooling), format!("python-{name}-{kind}"));
+    let cases = bases.iter().flat_map(|(name, base, kinds)| {
+        let case = move |kind: &&str| {
+            let case = case(base, kind, format!("python-{name}-{kind}"));
             let adapter = case.adapter();
-            assert_eq!(adapter.is_some(), *method == Method::Lora);
+            assert_eq!(adapter.is_some(), settings(kind).method == Method::Lora);
             std::iter::once(case).chain(adapter)
         };
-        methods.iter().flat_map(case)
+        kinds.iter().flat_map(case)
     });
-    let cases: Vec<Case> = methods.collect();
+    let cases: Vec<Case> = cases.collect();
     // One process for all: starting Python's libraries takes longer than all the rest.
     let output = Command::new(python)
         .env("HF_HUB_OFFLINE", "1")

@@ -23,7 +23,9 @@ fn pairs(n: usize) -> Vec<Pair> {
         rejected: format!("no, bad, rude {}", i % 11),
         margin: 0.0,
         weight: 1.0,
+        belief: 1.0,
         tied: false,
+        lower: Vec::new(),
     };
     (0..n).map(pair).collect()
 }

@@ -56,7 +56,9 @@ fn pairs(n: usize, seed: usize) -> Vec<Pair> {
         rejected: format!("{} {}", rude[(i * 5 + seed) % 4], i % 11),
         margin: (i % 3) as f32 * 0.1,
         weight: 1.0 + (i % 2) as f32,
+        belief: 1.0,
         tied: false,
+        lower: Vec::new(),
     };
     (0..n).map(pair).collect()
 }

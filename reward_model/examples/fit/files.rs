@@ -50,7 +50,9 @@ fn pair(i: usize, row: &Value) -> Option<Pair> {
         rejected,
         margin: 0.0,
         weight: 1.0,
+        belief: 1.0,
         tied: false,
+        lower: Vec::new(),
     })
 }
 

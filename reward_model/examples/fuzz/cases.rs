@@ -59,7 +59,9 @@ fn pairs() -> Vec<Pair> {
         rejected: format!("no, rude {i}"),
         margin: 0.0,
         weight: 1.0,
+        belief: 1.0,
         tied: false,
+        lower: Vec::new(),
     };
     (0..4).map(pair).collect()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
+use super::dropout::{Dropout, Site};
 use super::ops::Offsets;
 
 /// Token ids of several texts, packed without padding.
@@ -11,6 +12,7 @@ use super::ops::Offsets;
 pub(crate) struct Batch {
     ids: Vec<u32>,
     offsets: Offsets,
+    dropout: Option<Dropout>,
 }
 
 /// Which of the last layer's rows are needed; leaving the others out saves most of that layer's work.
@@ -34,7 +36,26 @@ impl Batch {
         Self {
             ids,
             offsets: Arc::new(offsets),
+            dropout: None,
         }
+    }
+
+    /// The same texts with parts dropped on their way through the model.
+    pub fn dropping(self, dropout: Option<Dropout>) -> Self {
+        Self { dropout, ..self }
+    }
+
+    /// What is dropped; nothing outside of training.
+    pub fn dropout(&self) -> Option<Dropout> {
+        self.dropout
+    }
+
+    /// A contiguous tensor with what is dropped at a place.
+    pub fn drop(&self, site: Site, x: Tensor) -> candle_core::Result<Tensor> {
+        let Some(dropout) = self.dropout else { return Ok(x) };
+        let mut mask = vec![1.0f32; x.elem_count()];
+        dropout.at(site).apply(&mut mask);
+        &x * Tensor::from_vec(mask, x.shape(), &Device::Cpu)?
     }
 
     /// Token ids, all texts.

@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor};
 use super::Backbone;
 use super::batch::{Batch, Reads, rows};
 use super::config::ModelConfig;
+use super::dropout::Site;
 use super::layers::{Builder, Dense, LayerNorm};
 use super::ops::{Activation, softmax};
 use crate::error::ModelError;
@@ -248,16 +249,19 @@ impl Backbone for Deberta {
         if let Some(kinds) = &self.kinds {
             x = x.broadcast_add(&kinds.narrow(0, 0, 1)?)?;
         }
-        x = self.norm.forward(&x)?;
+        x = batch.drop(Site::Embeddings, self.norm.forward(&x)?)?;
         let distances = match &self.distance_norm {
             Some(norm) => norm.forward(&self.distance_words)?,
             None => self.distance_words.clone(),
         };
-        for layer in &self.layers {
+        for (i, layer) in self.layers.iter().enumerate() {
             let attended = self.attend_all(layer, &x, &distances, batch)?;
+            let attended = batch.drop(Site::Attention(i), attended)?;
             let y = layer.attention_norm.forward(&(attended + x)?)?;
             let wide = self.activation.apply(&layer.widen.forward(&y)?)?;
-            x = layer.dense_norm.forward(&(layer.narrow.forward(&wide)? + y)?)?;
+            x = layer
+                .dense_norm
+                .forward(&(batch.drop(Site::Dense(i), layer.narrow.forward(&wide)?)? + y)?)?;
         }
         match batch.read(reads) {
             Some(read) => rows(&x, &read),

@@ -6,6 +6,7 @@ use candle_core::Tensor;
 use super::Backbone;
 use super::batch::{Batch, Reads, queries, rows};
 use super::config::ModelConfig;
+use super::dropout::Site;
 use super::layers::{Builder, Dense, RmsNorm};
 use super::ops::{Activation, Attention, Rope, Rotation, Span};
 use crate::error::ModelError;
@@ -229,6 +230,7 @@ impl Backbone for Decoder {
             Some(scale) => (words * scale)?,
             None => words.clone(),
         };
+        x = batch.drop(Site::Embeddings, x)?;
         for (i, layer) in self.layers.iter().enumerate() {
             let reads = if i + 1 == self.layers.len() {
                 reads
@@ -240,11 +242,18 @@ impl Backbone for Decoder {
                 Some(read) => rows(&x, &read)?,
                 None => x,
             };
-            let y = (residual + norm_if(&layer.attention_norm_behind, attended)?)?;
+            let y = (residual
+                + batch.drop(
+                    Site::Attention(i),
+                    norm_if(&layer.attention_norm_behind, attended)?,
+                )?)?;
             let normed = layer.dense_norm.forward(&y)?;
             let [gate, up, down] = &layer.dense;
             let gated = (self.activation.apply(&gate.forward(&normed)?)? * up.forward(&normed)?)?;
-            x = (y + norm_if(&layer.dense_norm_behind, down.forward(&gated)?)?)?;
+            x = (y + batch.drop(
+                Site::Dense(i),
+                norm_if(&layer.dense_norm_behind, down.forward(&gated)?)?,
+            )?)?;
         }
         self.last_norm.forward(&x)
     }

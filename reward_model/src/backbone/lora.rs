@@ -6,6 +6,7 @@ use std::cell::Cell;
 use candle_core::{Device, Tensor, Var};
 
 use super::Floats;
+use super::dropout::{Dropout, Mask, Site};
 use super::kernels::{Matrix, product};
 use super::ops;
 use super::weights::Weights;
@@ -144,7 +145,8 @@ pub(super) struct Branch {
     a: Tensor,
     b: Tensor,
     scale: f32,
-    drop: Drop,
+    /// A's place among the weights.
+    place: usize,
 }
 
 impl Branch {
@@ -158,14 +160,18 @@ impl Branch {
             a: weights.vars[place].as_tensor().clone(),
             b: weights.var(&name_b)?.as_tensor().clone(),
             scale: scale(lora),
-            drop: Drop::new(lora, place),
+            place,
         }))
     }
 
     /// `scale · B·A·drop(x)`: \[n, inner\] → \[n, outer\].
     pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let x = match self.drop.factors(x.elem_count()) {
-            Some(factors) => (x * Tensor::from_vec(factors, x.shape(), &Device::Cpu)?)?,
+        let x = match mask(self.place) {
+            Some(mask) => {
+                let mut factors = vec![1.0f32; x.elem_count()];
+                mask.apply(&mut factors);
+                (x * Tensor::from_vec(factors, x.shape(), &Device::Cpu)?)?
+            }
             None => x.clone(),
         };
         ops::project(&ops::project(&x, &self.a)?, &self.b)? * f64::from(self.scale)
@@ -173,50 +179,20 @@ impl Branch {
 }
 
 thread_local! {
-    static NOISE: Cell<Option<u64>> = const { Cell::new(None) };
+    static NOISE: Cell<Option<Dropout>> = const { Cell::new(None) };
 }
 
-/// Runs `work` so that branches drop by a stream that `key` decides; elsewhere they drop nothing.
-pub(crate) fn noisy<T>(key: u64, work: impl FnOnce() -> T) -> T {
-    let before = NOISE.replace(Some(key));
+/// Runs `work` so that branches drop some of what goes into them; elsewhere they drop nothing.
+pub(crate) fn noisy<T>(dropout: Option<Dropout>, work: impl FnOnce() -> T) -> T {
+    let before = NOISE.replace(dropout);
     let result = work();
     NOISE.set(before);
     result
 }
 
-/// What one branch drops: the same from the same key, however often it is asked and on whichever thread.
-#[derive(Clone, Copy)]
-pub(super) struct Drop {
-    share: f64,
-    /// A number of the branch's own.
-    branch: u64,
-}
-
-impl Drop {
-    /// `place` is A's among the weights.
-    pub fn new(lora: &Lora, place: usize) -> Self {
-        Self {
-            share: lora.dropout,
-            branch: place as u64,
-        }
-    }
-
-    /// What `count` elements are multiplied by: 0, or what makes up for the dropped ones. Nothing where nothing is dropped.
-    pub fn factors(&self, count: usize) -> Option<Vec<f32>> {
-        let key = NOISE.get().filter(|_| self.share > 0.0)?;
-        let mut random = Random::new(key, self.branch);
-        // Four elements a number: 16 bits each are fine enough for a share.
-        let (limit, kept) = ((self.share * 65_536.0) as u64, (1.0 / (1.0 - self.share)) as f32);
-        let mut factors = vec![0.0; count];
-        for four in factors.chunks_mut(4) {
-            let mut bits = random.next();
-            for factor in four {
-                *factor = if bits & 0xffff < limit { 0.0 } else { kept };
-                bits >>= 16;
-            }
-        }
-        Some(factors)
-    }
+/// What the branch whose A is at a place among the weights drops now: the same however often it is asked within [`noisy`].
+pub(super) fn mask(place: usize) -> Option<Mask> {
+    NOISE.get().map(|dropout| dropout.at(Site::Branch(place)))
 }
 
 #[cfg(test)]
@@ -254,24 +230,6 @@ mod tests {
             targets(all(), &["query", "value"]).is_err(),
             "each name must mean something"
         );
-    }
-
-    #[test]
-    fn what_is_dropped_is_decided_by_the_key() {
-        let lora = Lora {
-            dropout: 0.25,
-            ..Lora::default()
-        };
-        let (drop, other) = (Drop::new(&lora, 7), Drop::new(&lora, 9));
-        assert_eq!(drop.factors(8), None, "nothing is dropped outside of training");
-        let factors = noisy(5, || drop.factors(100_001)).unwrap();
-        assert_eq!(noisy(5, || drop.factors(100_001)).unwrap(), factors);
-        assert_ne!(noisy(6, || drop.factors(100_001)).unwrap(), factors);
-        assert_ne!(noisy(5, || other.factors(100_001)).unwrap(), factors);
-        let mean = factors.iter().sum::<f32>() / factors.len() as f32;
-        assert!((mean - 1.0).abs() < 0.01, "{mean}");
-        let dropped = factors.iter().filter(|factor| **factor == 0.0).count();
-        assert!((24_500..25_500).contains(&dropped), "{dropped}");
     }
 
     #[test]

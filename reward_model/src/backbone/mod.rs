@@ -7,6 +7,7 @@ mod config;
 mod deberta;
 mod decoder;
 mod distilbert;
+mod dropout;
 mod family;
 mod fresh;
 mod fused;
@@ -26,6 +27,7 @@ use candle_core::{Tensor, Var};
 
 pub(crate) use batch::{Batch, Reads};
 pub(crate) use config::ModelConfig;
+pub(crate) use dropout::Dropout;
 pub(crate) use family::Family;
 pub(crate) use fused::{Fused, Gradients, Packed, Scratch};
 pub(crate) use kernels::share::shared;

@@ -6,6 +6,7 @@ use candle_core::Tensor;
 use super::Backbone;
 use super::batch::{Batch, Reads, queries, rows};
 use super::config::ModelConfig;
+use super::dropout::Site;
 use super::layers::{Builder, Dense, LayerNorm};
 use super::ops::{Activation, Attention, Rope, Rotation, Span};
 use crate::error::ModelError;
@@ -111,7 +112,7 @@ impl Backbone for ModernBert {
     fn forward(&self, batch: &Batch, words: &Tensor, reads: Reads) -> candle_core::Result<Tensor> {
         let hidden = self.heads * self.head_size;
         let (positions, longest) = (batch.positions(), batch.longest());
-        let mut x = self.norm.forward(words)?;
+        let mut x = batch.drop(Site::Embeddings, self.norm.forward(words)?)?;
         for (i, layer) in self.layers.iter().enumerate() {
             let reads = if i + 1 == self.layers.len() {
                 reads
@@ -145,12 +146,12 @@ impl Backbone for ModernBert {
                 Some(read) => rows(&x, &read)?,
                 None => x,
             };
-            let y = (residual + layer.output.forward(&context)?)?;
+            let y = (residual + batch.drop(Site::Attention(i), layer.output.forward(&context)?)?)?;
             let wide = layer.widen.forward(&layer.dense_norm.forward(&y)?)?;
             let inner = wide.dim(1)? / 2;
             let input = self.activation.apply(&wide.narrow(1, 0, inner)?.contiguous()?)?;
             let gated = (input * wide.narrow(1, inner, inner)?.contiguous()?)?;
-            x = (y + layer.narrow.forward(&gated)?)?;
+            x = (y + batch.drop(Site::Dense(i), layer.narrow.forward(&gated)?)?)?;
         }
         self.last_norm.forward(&x)
     }

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use super::batch::{Batch, Reads, queries};
+use super::dropout::Site;
 use super::layers::{Builder, Dense, LayerNorm};
 use super::ops::{Activation, Attention, Span};
 use crate::error::ModelError;
@@ -70,13 +71,14 @@ impl PostNorm {
     }
 
     /// From embedded tokens [tokens, hidden] to the last hidden states that are read.
-    pub fn forward(&self, mut x: Tensor, batch: &Batch, reads: Reads) -> candle_core::Result<Tensor> {
+    pub fn forward(&self, x: Tensor, batch: &Batch, reads: Reads) -> candle_core::Result<Tensor> {
         let Sizes {
             hidden,
             heads,
             activation,
             ..
         } = self.sizes;
+        let mut x = batch.drop(Site::Embeddings, x)?;
         for (i, layer) in self.layers.iter().enumerate() {
             let last = i + 1 == self.layers.len();
             let (rows, queries) = queries(&x, batch, if last { reads } else { Reads::All })?;
@@ -91,9 +93,13 @@ impl PostNorm {
                 keys: batch.offsets().clone(),
             };
             let context = attention.apply(&q.forward(&rows)?, &k.forward(&x)?, &v.forward(&x)?)?;
-            let y = layer.attention_norm.forward(&(o.forward(&context)? + rows)?)?;
+            let y = layer
+                .attention_norm
+                .forward(&(batch.drop(Site::Attention(i), o.forward(&context)?)? + rows)?)?;
             let wide = activation.apply(&layer.widen.forward(&y)?)?;
-            x = layer.dense_norm.forward(&(layer.narrow.forward(&wide)? + y)?)?;
+            x = layer
+                .dense_norm
+                .forward(&(batch.drop(Site::Dense(i), layer.narrow.forward(&wide)?)? + y)?)?;
         }
         Ok(x)
     }

@@ -3,6 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::batch::{Batch, Reads};
+use super::dropout::Site;
 use super::layers::{Dense, LayerNorm};
 use super::ops::Activation;
 
@@ -46,7 +47,7 @@ impl ScoreHead {
         if let Some(norm) = &self.norm {
             x = norm.forward(&x)?;
         }
-        self.output.forward(&x)?.squeeze(1)
+        self.output.forward(&batch.drop(Site::Pooled, x)?)?.squeeze(1)
     }
 }
 

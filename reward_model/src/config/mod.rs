@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::Precision;
+use crate::data::Truncation;
 use crate::loss::Ties;
 use crate::optimizer::{Rule, Schedule};
 pub use check::ConfigError;
@@ -133,8 +134,11 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Share of the steps over which the learning rate rises from 0, in 0..1.
     pub warmup_share: f64,
-    /// Longest text in tokens, the two special ones included; the end is kept.
+    /// Longest text in tokens, the two special ones included.
     pub max_tokens: usize,
+    /// What is left out of longer texts.
+    #[serde(default)]
+    pub truncation: Truncation,
     /// Whether the pairs' margins enter the loss.
     pub use_margin: bool,
     /// What the pairs' margins are multiplied by, 0 or more.
@@ -210,6 +214,7 @@ impl TrainConfig {
             weight_decay: 0.3,
             warmup_share: 0.1,
             max_tokens: 512,
+            truncation: Truncation::Beginning,
             use_margin: true,
             margin_scale: 1.0,
             label_smoothing: 0.0,

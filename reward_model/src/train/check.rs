@@ -18,6 +18,10 @@ pub(super) fn check(request: &TrainRequest) -> Result<(), TrainError> {
             "its margin is not a finite number"
         } else if !(pair.weight.is_finite() && pair.weight >= 0.0) {
             "its weight is not a finite number of 0 or more"
+        } else if !(0.0..=1.0).contains(&pair.belief) {
+            "its belief is not a probability"
+        } else if pair.tied && !pair.lower.is_empty() {
+            "it is a tie and a ranking at once"
         } else if pair.tied && config.ties.is_none() {
             "it is a tie, and the setting `ties` does not say how ties are learnt"
         } else {

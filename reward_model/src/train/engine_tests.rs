@@ -8,7 +8,8 @@ use super::engine::Engine;
 use super::rates;
 use super::what::lora_targets;
 use crate::backbone::{
-    Batch, Family, Learning, ModelConfig, Precision, Source, Weights, attach, is_of_branch, noisy, shared,
+    Batch, Dropout, Family, Learning, ModelConfig, Precision, Source, Weights, attach, is_of_branch, noisy,
+    shared,
 };
 use crate::classifier::Classifier;
 use crate::config::{Lora, TrainConfig};
@@ -71,13 +72,13 @@ fn engine(name: &str, precision: Precision) -> (Engine, Value) {
 }
 
 /// A fixture's adapter on its base model, all of which learns but the base model's own weights.
-fn adapted(name: &str, precision: Precision, dropout: f64) -> (Engine, Value) {
+fn adapted(name: &str, precision: Precision) -> (Engine, Value) {
     let path = folder(name).join("adapter_config.json");
     let theirs: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let lora = Lora {
         rank: theirs["r"].as_u64().unwrap() as usize,
         alpha: theirs["lora_alpha"].as_f64().unwrap(),
-        dropout,
+        dropout: 0.5,
         target_modules: serde_json::from_value(theirs["target_modules"].clone()).unwrap(),
     };
     let adapter = Source::open(&folder(name).join("adapter_model.safetensors"), 0).unwrap();
@@ -200,7 +201,7 @@ fn decoders_equal_transformers() {
 #[test]
 fn low_rank_matrices_equal_peft() {
     for name in ["tiny-lora", "tiny-lora-all", "qwen3-lora"] {
-        let (engine, expected) = adapted(name, Precision::F32, 0.0);
+        let (engine, expected) = adapted(name, Precision::F32);
         assert_eq!(engine.is_by_hand(), name.starts_with("tiny"));
         check(name, &engine, &expected, EXACT);
         let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
@@ -219,7 +220,7 @@ fn low_rank_matrices_equal_peft() {
 #[test]
 fn low_rank_matrices_in_bf16_are_close_to_peft() {
     for name in ["tiny-lora", "tiny-lora-all"] {
-        let (engine, expected) = adapted(name, Precision::Bf16, 0.0);
+        let (engine, expected) = adapted(name, Precision::Bf16);
         let tolerance = Tolerance {
             rewards: 0.02,
             gradients: 0.05,
@@ -232,14 +233,15 @@ fn low_rank_matrices_in_bf16_are_close_to_peft() {
 #[test]
 fn dropped_inputs_are_dropped_on_the_way_back() {
     let gradients = |by_hand: bool, key: Option<u64>| {
-        let (engine, expected) = adapted("tiny-lora-all", Precision::F32, 0.5);
+        let (engine, expected) = adapted("tiny-lora-all", Precision::F32);
         let engine = if by_hand { engine } else { engine.by_graph_alone() };
         let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
-        let batch = Batch::new(ids.iter().map(Vec::as_slice));
+        let all = key.and_then(|key| Dropout::new(0.2, key, 1, 0));
+        let batch = Batch::new(ids.iter().map(Vec::as_slice)).dropping(all);
         let mut gradients: Vec<Vec<f32>> = engine.learnt.sizes().into_iter().map(|n| vec![0.0; n]).collect();
         engine.begin(&mut gradients);
         let add = || engine.add(0, &batch, |rewards| vec![1.0; rewards.len()]);
-        key.map_or_else(add, |key| noisy(key, add)).unwrap();
+        noisy(key.and_then(|key| Dropout::new(0.5, key, 0, 0)), add).unwrap();
         engine.collect(&mut gradients);
         gradients.concat()
     };
@@ -278,6 +280,37 @@ fn gradients_of_the_last_layers_do_not_depend_on_the_rest() {
         );
         check(name, &engine, &expected, EXACT);
         check(name, &engine.by_graph_alone(), &expected, EXACT);
+    }
+}
+
+/// Both ways through an encoder drop the same and have the same gradients.
+#[test]
+fn dropout_by_hand_equals_dropout_by_graph() {
+    for name in BY_HAND {
+        let gradients = |by_hand: bool| {
+            let (engine, expected) = engine(name, Precision::F32);
+            let engine = if by_hand { engine } else { engine.by_graph_alone() };
+            let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
+            let batch = Batch::new(ids.iter().map(Vec::as_slice)).dropping(Dropout::new(0.2, 3, 4, 5));
+            let sizes = engine.weights.sizes();
+            let mut gradients: Vec<Vec<f32>> = sizes.into_iter().map(|n| vec![0.0; n]).collect();
+            engine.begin(&mut gradients);
+            let mut rewards = Vec::new();
+            let slopes = |got: &[f32]| {
+                rewards = got.to_vec();
+                (0..got.len()).map(|i| 0.3 + i as f32).collect()
+            };
+            engine.add(0, &batch, slopes).unwrap();
+            engine.collect(&mut gradients);
+            gradients.push(rewards);
+            gradients
+        };
+        for (place, (a, b)) in gradients(true).iter().zip(gradients(false)).enumerate() {
+            // Keys' biases have no gradient but for rounding.
+            let scale = b.iter().fold(0.1f32, |most, x| most.max(x.abs()));
+            let off = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off <= 1e-4 * scale, "{name}, weight {place}: {off} of {scale}");
+        }
     }
 }
 

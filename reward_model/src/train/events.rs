@@ -47,6 +47,14 @@ pub enum Event {
         learning_rate: f64,
         /// Length of the gradient before it was limited.
         grad_norm: f64,
+        /// Share of the step's pairs whose chosen reward was higher before the step.
+        accuracy: f64,
+        /// Mean of chosen less rejected rewards.
+        margin: f64,
+        /// Mean of the rewards.
+        reward_mean: f64,
+        /// Standard deviation of the rewards.
+        reward_spread: f64,
         /// Speed over the last twenty steps.
         pairs_per_second: f64,
         /// Speed over the last twenty steps.
@@ -70,7 +78,7 @@ pub enum Event {
     },
     /// The model is saved.
     Finished {
-        /// The last evaluation, if there were held-out pairs.
+        /// The evaluation of the saved weights, if there were held-out pairs.
         metrics: Option<Metrics>,
         /// Seconds of work in all.
         seconds: f64,

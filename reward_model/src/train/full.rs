@@ -7,22 +7,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::engine::{Engine, SLOTS};
 use super::what;
-use super::{Learner, PairLosses, Setting, StepSums};
-use crate::backbone::{Batch, Family, ModelConfig, Weights, noisy};
+use super::{Learner, PairLosses, Seen, Setting};
+use crate::backbone::{Batch, Dropout, Family, ModelConfig, Weights, noisy};
 use crate::config::{PoolBy, TrainConfig};
 use crate::data::{Cut, Encoded, Pair};
 use crate::embed::BATCH_TOKENS;
 use crate::error::{ModelError, TrainError};
 use crate::head::Pooling;
 use crate::lanes::{Lanes, groups};
-use crate::random::Random;
 use crate::save::{Linear, Parts};
 
 /// The model and the token ids it learns from.
 pub(super) struct Full<'a> {
     engine: Engine,
-    train: Vec<[Encoded; 2]>,
-    held_out: Vec<[Encoded; 2]>,
+    /// The responses of each pair.
+    train: Vec<Vec<Encoded>>,
+    held_out: Vec<Vec<Encoded>>,
     lanes: &'a Lanes,
     cut: [Cut; 2],
     config: &'a TrainConfig,
@@ -37,14 +37,15 @@ impl<'a> Full<'a> {
         let loaded = what::load(family, &config, &request.config)?;
         let engine = Engine::new(family, config, loaded, request.config.precision)?;
         let mut cut = [Cut::default(); 2];
-        let encode = |pairs: &[Pair], cut: &mut Cut| -> Result<Vec<[Encoded; 2]>, TrainError> {
+        let encode = |pairs: &[Pair], cut: &mut Cut| -> Result<Vec<Vec<Encoded>>, TrainError> {
             let texts = setting.encoder.texts(pairs)?;
             let encoded = setting.lanes.install(|| setting.encoder.encode_all(&texts))?;
             encoded
                 .iter()
                 .for_each(|text| cut.add(text.ids.len(), text.cut_tokens));
             let mut encoded = encoded.into_iter();
-            Ok(std::iter::from_fn(|| Some([encoded.next()?, encoded.next()?])).collect())
+            let responses = |pair: &Pair| encoded.by_ref().take(2 + pair.lower.len()).collect();
+            Ok(pairs.iter().map(responses).collect())
         };
         let train = encode(&request.train, &mut cut[0])?;
         let held_out = encode(&request.held_out, &mut cut[1])?;
@@ -58,20 +59,23 @@ impl<'a> Full<'a> {
         })
     }
 
-    /// Adds the gradients of a slot's pairs, one after the other; gives their losses' sum.
-    fn add(&self, slot: usize, pairs: &[usize], losses: &PairLosses) -> Result<f64, ModelError> {
-        let mut loss = 0.0;
+    /// Adds the gradients of a slot's pairs, one after the other.
+    fn add(&self, slot: usize, pairs: &[usize], losses: &PairLosses) -> Result<Seen, ModelError> {
+        let (mut seen, config) = (Seen::default(), self.config);
         for &pair in pairs {
-            let batch = Batch::new(self.train[pair].iter().map(|text| text.ids.as_slice()));
+            let dropout = |share| Dropout::new(share, config.seed, losses.step, pair);
+            let texts = self.train[pair].iter().map(|text| text.ids.as_slice());
+            let batch = Batch::new(texts).dropping(dropout(config.dropout));
             let slopes = |rewards: &[f32]| {
-                let (own, slopes) = losses.of(pair, [f64::from(rewards[0]), f64::from(rewards[1])]);
-                loss += own;
-                slopes.map(|slope| slope as f32).to_vec()
+                let rewards: Vec<f64> = rewards.iter().copied().map(f64::from).collect();
+                let slopes = losses.slopes(pair, &rewards, &mut seen);
+                slopes.into_iter().map(|slope| slope as f32).collect()
             };
-            let key = Random::key(&[self.config.seed, losses.step, pair as u64]);
-            noisy(key, || self.engine.add(slot, &batch, slopes))?;
+            noisy(dropout(config.lora.dropout), || {
+                self.engine.add(slot, &batch, slopes)
+            })?;
         }
-        Ok(loss)
+        Ok(seen)
     }
 
     /// The pairs of each slot: the longest first, each to the slot that has the fewest tokens yet.
@@ -107,7 +111,7 @@ impl Learner for Full<'_> {
     fn lengths(&self) -> Vec<usize> {
         self.train
             .iter()
-            .map(|[a, b]| a.ids.len().max(b.ids.len()))
+            .map(|texts| texts.iter().map(|text| text.ids.len()).max().unwrap_or(0))
             .collect()
     }
 
@@ -116,22 +120,20 @@ impl Learner for Full<'_> {
         pairs: &[usize],
         losses: &PairLosses,
         gradients: &mut [Vec<f32>],
-    ) -> Result<StepSums, TrainError> {
+    ) -> Result<Seen, TrainError> {
         let size = |pair: usize| self.train[pair].iter().map(|text| text.ids.len()).sum::<usize>();
         self.lanes.install(|| self.engine.refresh())?;
         self.engine.begin(gradients);
         let slots = self.deal(pairs, size);
-        let mut sums = StepSums {
-            loss: 0.0,
-            tokens: pairs.iter().map(|&pair| size(pair)).sum(),
-        };
+        let mut seen = Seen::default();
+        seen.tokens = pairs.iter().map(|&pair| size(pair)).sum();
         let work = |slot: usize| self.add(slot, &slots[slot], losses);
-        self.lanes.run(SLOTS, work, |_, loss| {
-            sums.loss += loss;
+        self.lanes.run(SLOTS, work, |_, part| {
+            seen.add(part);
             Ok(ControlFlow::Continue(()))
         })?;
         self.lanes.install(|| self.engine.collect(gradients));
-        Ok(sums)
+        Ok(seen)
     }
 
     fn held_out(&self, stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError> {

@@ -32,13 +32,13 @@ pub(super) fn hash_pairs(pairs: &[Pair]) -> String {
     for pair in pairs {
         let [chosen, rejected] =
             [&pair.chosen, &pair.rejected].map(|response| render(&pair.prompt, response));
-        for text in [&pair.id, &chosen, &rejected] {
+        for text in [&pair.id, &chosen, &rejected].into_iter().chain(&pair.lower) {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
         }
+        hash.update(pair.belief.to_le_bytes());
         hash.update(pair.margin.to_le_bytes());
         hash.update(pair.weight.to_le_bytes());
-        // Nothing for the others, so that runs begun before there were ties go on.
         if pair.tied {
             hash.update(b"tied");
         }

@@ -8,18 +8,24 @@ mod events;
 mod full;
 mod head;
 mod identity;
+mod losses;
 mod order;
+mod plan;
 mod rates;
 mod run;
 mod speed;
+mod watch;
 mod what;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 pub use events::Event;
 pub(crate) use identity::hash_model;
+use losses::{PairLosses, Seen};
+pub(crate) use watch::Watch;
 
 use crate::backbone::{Family, ModelConfig, Weights};
 use crate::checkpoint::{Checkpoints, State};
@@ -27,7 +33,6 @@ use crate::config::{Method, PoolBy, TrainConfig};
 use crate::data::{Cut, Encoder, Pair};
 use crate::error::{ModelError, TrainError};
 use crate::lanes::Lanes;
-use crate::loss::{bradley_terry, centring, tie_aware};
 use crate::padding;
 use crate::save::{About, Parts};
 
@@ -48,6 +53,19 @@ pub struct TrainRequest {
     pub threads: Option<usize>,
 }
 
+impl TrainRequest {
+    /// The same with rankings among the held-out pairs taken apart: what is measured is which of two is preferred.
+    fn with_pairs_held_out(&self) -> Cow<'_, Self> {
+        if self.held_out.iter().all(|pair| pair.lower.is_empty()) {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self {
+            held_out: self.held_out.iter().flat_map(Pair::pairs).collect(),
+            ..self.clone()
+        })
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrainOutcome {
@@ -65,14 +83,6 @@ pub enum TrainOutcome {
     },
 }
 
-/// What one step saw.
-struct StepSums {
-    /// Weighted sum of the pairs' losses.
-    loss: f64,
-    /// Tokens read.
-    tokens: usize,
-}
-
 /// A model being trained: how it gets gradients and rewards, and how it is saved.
 trait Learner {
     /// Those that learn; gradients and checkpoints are of these alone.
@@ -81,49 +91,19 @@ trait Learner {
     fn rates(&self) -> Vec<f64>;
     /// What was cut of the training and held-out texts.
     fn cut(&self) -> [Cut; 2];
-    /// Longer text of each training pair, in tokens.
+    /// Longest text of each training pair, in tokens.
     fn lengths(&self) -> Vec<usize>;
-    /// Adds the gradients of `slope`-weighted rewards of the pairs at these places.
+    /// Adds the gradients of the losses of the pairs at these places.
     fn gradients(
         &mut self,
         pairs: &[usize],
         loss: &PairLosses,
         gradients: &mut [Vec<f32>],
-    ) -> Result<StepSums, TrainError>;
+    ) -> Result<Seen, TrainError>;
     /// Rewards of the held-out pairs; nothing when `stop` was raised on the way.
     fn held_out(&self, stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError>;
     /// Moves all rewards by `shift` and writes the folder.
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError>;
-}
-
-/// What the training pairs' rewards cost.
-struct PairLosses<'a> {
-    pairs: &'a [Pair],
-    config: &'a TrainConfig,
-    /// 1 / the batch's sum of weights.
-    scale: f64,
-    /// Optimizer steps done before.
-    step: u64,
-}
-
-impl PairLosses<'_> {
-    /// Loss of a pair and its slopes by the chosen and the rejected reward, as parts of the batch's weighted mean.
-    fn of(&self, pair: usize, [chosen, rejected]: [f64; 2]) -> (f64, [f64; 2]) {
-        let (pair, config) = (&self.pairs[pair], self.config);
-        let margin = if config.use_margin {
-            f64::from(pair.margin)
-        } else {
-            0.0
-        };
-        let of = match config.ties {
-            Some(ties) => tie_aware(ties, chosen, rejected, pair.tied),
-            None => bradley_terry(chosen, rejected, margin, 1.0 - config.label_smoothing),
-        };
-        let (centre, pull) = centring(&[chosen, rejected], config.centring);
-        let weight = f64::from(pair.weight) * self.scale;
-        let slopes = [pull + of.slope, pull - of.slope].map(|slope| weight * slope);
-        (weight * (of.loss + centre), slopes)
-    }
 }
 
 /// Trains a model, or goes on with one: a run folder that holds a checkpoint of the same settings, pairs and base model
@@ -139,6 +119,7 @@ pub fn train(
     stop: &AtomicBool,
 ) -> Result<TrainOutcome, TrainError> {
     let started = Instant::now();
+    let request = &request.with_pairs_held_out();
     let config = &request.config;
     check::check(request)?;
     let base_hash = hash_model(&config.base_model)?;
@@ -209,7 +190,7 @@ fn encoder(config: &TrainConfig) -> Result<Encoder, ModelError> {
     let padding = reads_last
         .then(|| padding::of_trained(base, &encoder))
         .transpose()?;
-    Ok(encoder.without_padding(padding))
+    Ok(encoder.without_padding(padding).truncating(config.truncation))
 }
 
 /// What a learner is made from.

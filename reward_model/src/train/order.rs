@@ -3,10 +3,11 @@
 use crate::config::TrainConfig;
 use crate::random::Random;
 
-/// The batches of the epoch at hand.
+/// The batches of the epoch at hand, as many together as are summed into a step.
 pub(super) struct Batches {
     lengths: Vec<usize>,
     size: usize,
+    accumulate: usize,
     seed: Option<u64>,
     epoch: Option<u64>,
     batches: Vec<Vec<usize>>,
@@ -18,6 +19,7 @@ impl Batches {
         Self {
             lengths,
             size: config.batch_pairs,
+            accumulate: config.accumulate,
             seed: config.shuffle.then_some(config.seed),
             epoch: None,
             batches: Vec::new(),
@@ -27,10 +29,11 @@ impl Batches {
     /// Places of the pairs of one step of an epoch; both count from 0.
     pub fn of(&mut self, epoch: u64, step: u64) -> &[usize] {
         if self.epoch != Some(epoch) {
-            self.batches = match self.seed {
+            let batches = match self.seed {
                 Some(seed) => batches(&self.lengths, self.size, seed, epoch),
                 None => as_given(self.lengths.len(), self.size),
             };
+            self.batches = batches.chunks(self.accumulate).map(<[_]>::concat).collect();
             self.epoch = Some(epoch);
         }
         &self.batches[step as usize]
@@ -69,6 +72,19 @@ mod tests {
     #[test]
     fn pairs_come_as_given_unless_shuffled() {
         assert_eq!(as_given(5, 2), [vec![0, 1], vec![2, 3], vec![4]]);
+    }
+
+    #[test]
+    fn a_step_takes_some_batches_together() {
+        let config = TrainConfig {
+            batch_pairs: 2,
+            accumulate: 2,
+            shuffle: false,
+            ..TrainConfig::full()
+        };
+        let mut batches = Batches::new(vec![1; 5], &config);
+        assert_eq!(batches.of(0, 0), [0, 1, 2, 3]);
+        assert_eq!(batches.of(0, 1), [4]);
     }
 
     #[test]

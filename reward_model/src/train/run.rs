@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::losses::{PairLosses, Seen};
 use super::order::Batches;
+use super::plan::Plan;
 use super::speed::Speed;
-use super::{Event, Learner, PairLosses, Setting, TrainOutcome};
+use super::{Event, Learner, Setting, TrainOutcome};
 use crate::checkpoint::{Checkpoints, State, write_folder};
-use crate::config::{Method, TrainConfig};
+use crate::config::{Keep, TrainConfig};
 use crate::error::TrainError;
 use crate::evaluate::{Metrics, ScoredPair, evaluate};
 use crate::optimizer::{Optimizer, Update, norm};
@@ -37,39 +39,6 @@ pub(super) struct Run<'a> {
     clock: Clock,
 }
 
-/// How many steps, and what happens when.
-struct Plan {
-    per_epoch: u64,
-    steps: u64,
-    evaluate_every: u64,
-    tell_every: u64,
-}
-
-impl Plan {
-    fn new(config: &TrainConfig, pairs: usize) -> Self {
-        let per_epoch = pairs.div_ceil(config.batch_pairs) as u64;
-        let steps = per_epoch * u64::from(config.epochs);
-        Self {
-            per_epoch,
-            steps,
-            evaluate_every: ((config.evaluate_every * per_epoch as f64).round() as u64).max(1),
-            // A head takes thousands of steps a second: some two hundred points make its curve.
-            tell_every: match config.method {
-                Method::Head => (steps / 200).max(1),
-                _ => 1,
-            },
-        }
-    }
-
-    fn evaluates(&self, step: u64) -> bool {
-        step > 0 && (step.is_multiple_of(self.evaluate_every) || step == self.steps)
-    }
-
-    fn tells(&self, step: u64) -> bool {
-        step.is_multiple_of(self.tell_every) || step == self.steps
-    }
-}
-
 /// When this start began, what earlier ones took, and when the last checkpoint was written.
 struct Clock {
     started: Instant,
@@ -85,9 +54,9 @@ impl Clock {
     }
 }
 
-/// What a step did.
+/// What a step saw and did.
 struct Done {
-    loss: f64,
+    seen: Seen,
     learning_rate: f64,
     grad_norm: f64,
 }
@@ -153,7 +122,9 @@ impl<'a> Run<'a> {
                     step: self.state.step,
                 });
             }
-            if self.state.step == self.plan.steps {
+            let patience = self.setting.request.config.patience;
+            let is_stale = patience > 0 && self.state.watch.stale >= patience;
+            if self.state.step == self.plan.steps || is_stale {
                 return self.finish(on_event);
             }
             let done = self.step()?;
@@ -177,14 +148,21 @@ impl<'a> Run<'a> {
         let losses = PairLosses {
             pairs: &request.train,
             config,
-            scale: if total > 0.0 { 1.0 / total } else { 0.0 },
             step,
+            scale: if total > 0.0 { 1.0 / total } else { 0.0 },
         };
         self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
-        let sums = self.learner.gradients(batch, &losses, &mut self.gradients)?;
+        let seen = self.learner.gradients(batch, &losses, &mut self.gradients)?;
         let grad_norm = self.setting.lanes.install(|| norm(&self.gradients));
-        if !sums.loss.is_finite() || !grad_norm.is_finite() {
-            return Err(not_finite(step + 1, config));
+        let told = || {
+            let names: Vec<&str> = batch.iter().map(|&i| request.train[i].id.as_str()).collect();
+            (step + 1, names)
+        };
+        if !seen.loss.is_finite() || !grad_norm.is_finite() {
+            return Err(broken(Fault::NotFinite, told(), config));
+        }
+        if self.state.watch.has_diverged(seen.loss) {
+            return Err(broken(Fault::Diverged, told(), config));
         }
         let limit = config.max_grad_norm;
         let update = Update {
@@ -207,9 +185,9 @@ impl<'a> Run<'a> {
             .lanes
             .install(|| optimizer.step(weights, gradients, update))?;
         self.state.step += 1;
-        self.clock.speed.add(batch.len(), sums.tokens);
+        self.clock.speed.add(batch.len(), seen.tokens);
         Ok(Done {
-            loss: sums.loss,
+            seen,
             learning_rate: update.learning_rate,
             grad_norm,
         })
@@ -219,13 +197,18 @@ impl<'a> Run<'a> {
         let (step, steps) = (self.state.step, self.plan.steps);
         let here = (step - self.clock.first_step) as f64;
         let seconds_a_step = self.clock.started.elapsed().as_secs_f64() / here;
+        let [reward_mean, reward_spread] = done.seen.rewards();
         Event::Step {
             step,
             steps,
             epoch: step as f64 / self.plan.per_epoch as f64,
-            loss: done.loss,
+            loss: done.seen.loss,
             learning_rate: done.learning_rate,
             grad_norm: done.grad_norm,
+            accuracy: done.seen.accuracy(),
+            margin: done.seen.mean_margin(),
+            reward_mean,
+            reward_spread,
             pairs_per_second: self.clock.speed.pairs(),
             tokens_per_second: self.clock.speed.tokens(),
             seconds_left: (steps - step) as f64 * seconds_a_step,
@@ -248,6 +231,10 @@ impl<'a> Run<'a> {
             self.state.evaluated = Some((step, metrics));
             if let Some(metrics) = metrics {
                 on_event(Event::Evaluated { step, steps, metrics });
+                let is_best = self.state.watch.is_best(step, metrics);
+                if is_best && self.setting.request.config.keep == Keep::Best {
+                    self.checkpoints.write_best(step, self.learner.weights())?;
+                }
             }
         }
         self.clock.speed.pause();
@@ -258,7 +245,8 @@ impl<'a> Run<'a> {
     fn measure(&self, rewards: Vec<[f32; 2]>) -> Result<Option<Metrics>, TrainError> {
         let request = self.setting.request;
         if rewards.iter().flatten().any(|reward| !reward.is_finite()) {
-            return Err(not_finite(self.state.step, &request.config));
+            let step = (self.state.step, Vec::new());
+            return Err(broken(Fault::NotFinite, step, &request.config));
         }
         let preferred = rewards
             .into_iter()
@@ -293,7 +281,19 @@ impl<'a> Run<'a> {
     /// Saves the model and lets go of the checkpoints.
     fn finish(self, on_event: &mut dyn FnMut(Event)) -> Result<TrainOutcome, TrainError> {
         let request = self.setting.request;
-        let mut metrics = self.state.evaluated.as_ref().and_then(|(_, metrics)| *metrics);
+        let (mut step, mut metrics) = match self.state.evaluated {
+            Some((step, metrics)) => (step, metrics),
+            None => (self.state.step, None),
+        };
+        let kept = self
+            .state
+            .watch
+            .best
+            .filter(|_| request.config.keep == Keep::Best);
+        if let Some(best) = kept.filter(|best| best.step != self.state.step) {
+            self.checkpoints.restore_best(best.step, self.learner.weights())?;
+            (step, metrics) = (best.step, Some(best.metrics));
+        }
         // The loss leaves the rewards' zero open; the held-out responses' mean is put there.
         let shift = -metrics.as_ref().map_or(0.0, |metrics| metrics.mean_reward);
         if let Some(metrics) = &mut metrics {
@@ -307,6 +307,7 @@ impl<'a> Run<'a> {
             data_hash: self.data_hash,
             train_pairs: request.train.len(),
             train_cut: self.learner.cut()[0],
+            step,
             metrics,
             seconds: self.clock.seconds(),
         };
@@ -329,11 +330,36 @@ impl<'a> Run<'a> {
     }
 }
 
-fn not_finite(step: u64, config: &TrainConfig) -> TrainError {
+/// How a step's numbers are broken.
+enum Fault {
+    NotFinite,
+    Diverged,
+}
+
+fn broken(fault: Fault, (step, pairs): (u64, Vec<&str>), config: &TrainConfig) -> TrainError {
     let suggestion = format!(
         "try a lower learning rate (it was {:e}), for example {:e}, or a longer warm-up",
         config.learning_rate,
         config.learning_rate / 5.0
     );
-    TrainError::NotFinite { step, suggestion }
+    let batch = match pairs.as_slice() {
+        [] => "the held-out pairs".to_owned(),
+        [some @ .., last] if some.len() < NAMED => [some, &[last]].concat().join(", "),
+        many => format!("{} and {} more", many[..NAMED].join(", "), many.len() - NAMED),
+    };
+    match fault {
+        Fault::NotFinite => TrainError::NotFinite {
+            step,
+            batch,
+            suggestion,
+        },
+        Fault::Diverged => TrainError::Diverged {
+            step,
+            batch,
+            suggestion,
+        },
+    }
 }
+
+/// Pairs that a message names.
+const NAMED: usize = 8;

@@ -122,7 +122,9 @@ impl Preferences {
                             rejected: row.responses[rejected].content.clone(),
                             margin,
                             weight: 1.0,
+                            belief: 1.0,
                             tied: false,
+                            lower: Vec::new(),
                         },
                         prompt_hash: prompt_hash.clone(),
                     });

@@ -59,7 +59,9 @@ mod tests {
                     rejected: String::new(),
                     margin: 0.0,
                     weight: 1.0,
+                    belief: 1.0,
                     tied: false,
+                    lower: Vec::new(),
                 },
                 prompt_hash: format!("{prompt:064x}"),
             })

@@ -1,8 +1,10 @@
 //! From gradients of the last hidden states to gradients of every weight.
 
+use std::borrow::Cow;
 use std::mem::take;
 
 use super::super::batch::{Batch, Reads};
+use super::super::dropout::Mask;
 use super::super::kernels;
 use super::super::kernels::units::{Write, multiply};
 use super::super::weights::Weights;
@@ -25,6 +27,7 @@ impl Fused {
         let tapes = take(&mut scratch.layers);
         for (i, tape) in tapes.iter().enumerate().skip(self.learns.lowest).rev() {
             let read = Self::read(batch, reads, i + 1 == tapes.len());
+            scratch.masks = Self::masks(batch, i);
             let mut layer = LayerBackward {
                 fused: self,
                 places: &self.places.layers[i],
@@ -38,7 +41,7 @@ impl Fused {
         }
         scratch.layers = tapes;
         if self.learns.embeddings {
-            self.embed_backward(weights, batch, scratch, &dx, to)?;
+            self.embed_backward(weights, batch, scratch, dx, to)?;
         }
         Ok(())
     }
@@ -71,10 +74,11 @@ impl LayerBackward<'_> {
         if self.learns(self.places.narrow) || layer.branches[5].is_some() {
             self.fused.sizes.activation.forward(&tape.after.wide, &mut active);
         }
-        self.dense(self.places.narrow, &dsum, [hidden, hidden], &active, inner);
+        let dnarrow = dropped(&dsum, self.scratch.masks[1]);
+        self.dense(self.places.narrow, &dnarrow, [hidden, hidden], &active, inner);
         let mut dwide = take(&mut self.scratch.wide);
         dwide.resize(tape.after.wide.len(), 0.0);
-        self.scratch.left.fill(precision, &dsum, hidden);
+        self.scratch.left.fill(precision, &dnarrow, hidden);
         multiply(
             &mut dwide,
             inner,
@@ -82,7 +86,8 @@ impl LayerBackward<'_> {
             &layer.narrow.backward,
             Write::Over,
         );
-        self.beside(5, (&dsum, hidden), &active, Some(&mut dwide));
+        self.beside(5, (&dnarrow, hidden), &active, Some(&mut dwide));
+        drop(dnarrow);
         self.scratch.active = active;
         self.fused.sizes.activation.backward(&tape.after.wide, &mut dwide);
         self.dense(self.places.widen, &dwide, [inner, inner], &tape.after.y, hidden);
@@ -104,15 +109,16 @@ impl LayerBackward<'_> {
             self.places.attention_norm,
             &dy,
         );
+        let doutput = dropped(&dsum, self.scratch.masks[0]);
         self.dense(
             self.places.attention[3],
-            &dsum,
+            &doutput,
             [hidden, hidden],
             &tape.after.context,
             hidden,
         );
         let mut dcontext = dy;
-        self.scratch.left.fill(precision, &dsum, hidden);
+        self.scratch.left.fill(precision, &doutput, hidden);
         multiply(
             &mut dcontext,
             hidden,
@@ -120,7 +126,8 @@ impl LayerBackward<'_> {
             &layer.attention[3].backward,
             Write::Over,
         );
-        self.beside(3, (&dsum, hidden), &tape.after.context, Some(&mut dcontext));
+        self.beside(3, (&doutput, hidden), &tape.after.context, Some(&mut dcontext));
+        drop(doutput);
         self.attention(batch, read, &dcontext, dsum)
     }
 
@@ -238,6 +245,18 @@ impl LayerBackward<'_> {
         );
         for row in dy.chunks(stride).take(rows) {
             kernels::add_scaled(&mut self.to.weights[bias], &row[..outer], 1.0);
+        }
+    }
+}
+
+/// The gradient by what a mask was laid over, from that by what it left.
+fn dropped(gradient: &[f32], mask: Option<Mask>) -> Cow<'_, [f32]> {
+    match mask {
+        None => Cow::Borrowed(gradient),
+        Some(mask) => {
+            let mut own = gradient.to_vec();
+            mask.apply(&mut own);
+            Cow::Owned(own)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::Floats;
 use super::super::batch::Batch;
+use super::super::dropout::Site;
 use super::super::kernels;
 use super::super::weights::Weights;
 use super::{Fused, Gradients, Scratch};
@@ -33,6 +34,9 @@ impl Fused {
         let [gain, bias] = self.places.norm;
         let epsilon = self.sizes.epsilon as f32;
         kernels::layer_norm(&scratch.embedded, &of(gain)?, &of(bias)?, epsilon, x);
+        if let Some(dropout) = batch.dropout() {
+            dropout.at(Site::Embeddings).apply(x);
+        }
         Ok(())
     }
 
@@ -42,14 +46,17 @@ impl Fused {
         weights: &Weights,
         batch: &Batch,
         scratch: &Scratch,
-        dx: &[f32],
+        mut dx: Vec<f32>,
         to: &mut Gradients,
     ) -> candle_core::Result<()> {
+        if let Some(dropout) = batch.dropout() {
+            dropout.at(Site::Embeddings).apply(&mut dx);
+        }
         let hidden = self.sizes.hidden;
         let [gain, bias] = self.places.norm;
         let gains = Floats::of(weights.vars[gain].as_tensor())?;
         let [de, dgain, dbias] =
-            kernels::layer_norm_backward(&scratch.embedded, &gains, self.sizes.epsilon as f32, dx);
+            kernels::layer_norm_backward(&scratch.embedded, &gains, self.sizes.epsilon as f32, &dx);
         kernels::add_scaled(&mut to.weights[gain], &dgain, 1.0);
         kernels::add_scaled(&mut to.weights[bias], &dbias, 1.0);
         for ((row, &id), position) in de.chunks_exact(hidden).zip(batch.ids()).zip(batch.positions()) {

@@ -3,6 +3,7 @@
 use std::mem::take;
 
 use super::super::batch::{Batch, Reads};
+use super::super::dropout::Mask;
 use super::super::kernels;
 use super::super::kernels::units::{Rows, Write, multiply};
 use super::super::weights::Weights;
@@ -32,6 +33,7 @@ impl Fused {
             }
             let tape = &mut tapes[if keep { i } else { 0 }];
             tape.x = x;
+            scratch.masks = Self::masks(batch, i);
             self.layer(layer, batch, read.as_deref(), tape, &mut next, scratch);
             x = take(&mut next);
             if !keep {
@@ -135,8 +137,9 @@ impl Fused {
             head.forward(qkv, context, log_sums, &mut scratch.head);
         }
         scratch.left.fill(precision, context, hidden);
-        layer.attention[3].write_onto(&scratch.left, residual, sum);
-        layer.beside(3, precision, context, (sum, hidden), &mut scratch.branch);
+        let beside =
+            |out: &mut [f32]| layer.beside(3, precision, context, (out, hidden), &mut scratch.branch);
+        layer.attention[3].write_onto(&scratch.left, residual, scratch.masks[0], sum, beside);
         let epsilon = self.sizes.epsilon as f32;
         let norm = &layer.attention_norm;
         kernels::layer_norm(sum, &norm.gain, &norm.bias, epsilon, y);
@@ -146,14 +149,11 @@ impl Fused {
         layer.beside(4, precision, y, (wide, inner), &mut scratch.branch);
         self.sizes.activation.forward(wide, &mut scratch.active);
         scratch.left.fill(precision, &scratch.active, inner);
-        layer.narrow.write_onto(&scratch.left, y, wide_sum);
-        layer.beside(
-            5,
-            precision,
-            &scratch.active,
-            (wide_sum, hidden),
-            &mut scratch.branch,
-        );
+        let active = &scratch.active;
+        let beside = |out: &mut [f32]| layer.beside(5, precision, active, (out, hidden), &mut scratch.branch);
+        layer
+            .narrow
+            .write_onto(&scratch.left, y, scratch.masks[1], wide_sum, beside);
         let norm = &layer.dense_norm;
         kernels::layer_norm(wide_sum, &norm.gain, &norm.bias, epsilon, next);
     }
@@ -215,10 +215,24 @@ impl Dense {
         multiply(out, stride, x.left(), &self.forward, Write::Add);
     }
 
-    /// `x · wᵀ + b + residual`.
-    fn write_onto(&self, x: &Rows, residual: &[f32], out: &mut Vec<f32>) {
+    /// `x · wᵀ + b` and what `beside` adds, of which `mask` drops some, `+ residual`.
+    fn write_onto(
+        &self,
+        x: &Rows,
+        residual: &[f32],
+        mask: Option<Mask>,
+        out: &mut Vec<f32>,
+        beside: impl FnOnce(&mut [f32]),
+    ) {
         let width = self.bias.len();
         out.resize(residual.len(), 0.0);
+        if let Some(mask) = mask {
+            self.write_part(x, out, width);
+            beside(out);
+            mask.apply(out);
+            kernels::add_scaled(out, residual, 1.0);
+            return;
+        }
         for (to, from) in out.chunks_exact_mut(width).zip(residual.chunks_exact(width)) {
             to.iter_mut()
                 .zip(from)
@@ -226,6 +240,7 @@ impl Dense {
                 .for_each(|((to, from), bias)| *to = from + bias);
         }
         multiply(out, width, x.left(), &self.forward, Write::Add);
+        beside(out);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::Floats;
 use super::super::kernels;
 use super::super::kernels::units::{Panels, Precision, Rows, Turned, Write, multiply};
-use super::super::lora::{Drop, names, scale};
+use super::super::lora::{mask, names, scale};
 use super::super::weights::Weights;
 use super::Gradients;
 use super::packed::Layer;
@@ -15,7 +15,6 @@ pub(super) struct BranchPlaces {
     a: usize,
     b: usize,
     scale: f32,
-    drop: Drop,
 }
 
 impl BranchPlaces {
@@ -27,7 +26,6 @@ impl BranchPlaces {
             a,
             b: weights.place(&b).ok()?,
             scale: scale(lora),
-            drop: Drop::new(lora, a),
         })
     }
 
@@ -102,10 +100,9 @@ impl Branch {
     fn lower(&self, precision: Precision, x: &[f32], scratch: &mut BranchScratch) {
         let [inner, rank, _] = self.sizes;
         scratch.dropped.clear();
-        if let Some(factors) = self.places.drop.factors(x.len()) {
-            scratch
-                .dropped
-                .extend(x.iter().zip(factors).map(|(x, factor)| x * factor));
+        if let Some(mask) = mask(self.places.a) {
+            scratch.dropped.extend_from_slice(x);
+            mask.apply(&mut scratch.dropped);
         }
         let x = if scratch.dropped.is_empty() {
             x
@@ -151,8 +148,11 @@ impl Branch {
             &self.up_back,
             Write::Over,
         );
-        let dropped = !scratch.dropped.is_empty();
-        let seen = if dropped { &scratch.dropped } else { x };
+        let seen = if !scratch.dropped.is_empty() {
+            &scratch.dropped
+        } else {
+            x
+        };
         scratch.turned.fill(precision, &scratch.dlow, [rows, rank], rank);
         scratch.panels.fill(precision, seen, [rows, inner], inner);
         let da = &mut to.weights[self.places.a];
@@ -160,21 +160,11 @@ impl Branch {
 
         let Some(dx) = dx else { return };
         scratch.left.fill(precision, &scratch.dlow, rank);
-        if let Some(factors) = self.places.drop.factors(x.len()).filter(|_| dropped) {
-            scratch.dropped.resize(x.len(), 0.0);
-            multiply(
-                &mut scratch.dropped,
-                inner,
-                scratch.left.left(),
-                &self.down_back,
-                Write::Over,
-            );
-            scratch
-                .dropped
-                .iter_mut()
-                .zip(factors)
-                .for_each(|(x, factor)| *x *= factor);
-            kernels::add_scaled(dx, &scratch.dropped, 1.0);
+        if let Some(mask) = mask(self.places.a) {
+            let through = &mut scratch.dropped;
+            multiply(through, inner, scratch.left.left(), &self.down_back, Write::Over);
+            mask.apply(through);
+            kernels::add_scaled(dx, through, 1.0);
         } else {
             multiply(dx, inner, scratch.left.left(), &self.down_back, Write::Add);
         }

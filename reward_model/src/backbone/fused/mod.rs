@@ -15,6 +15,7 @@ mod places;
 mod shared;
 
 use super::batch::{Batch, Reads};
+use super::dropout::{Mask, Site};
 use super::kernels::units::{Panels, Precision, Rows, Turned};
 use super::post_norm::{Names, Sizes};
 use super::weights::Weights;
@@ -83,6 +84,8 @@ pub(crate) struct Scratch {
     rows: Vec<f32>,
     head: HeadScratch,
     branch: BranchScratch,
+    /// What the layer at hand drops: of attention, and of the dense part.
+    masks: [Option<Mask>; 2],
 }
 
 /// Gradients by the weights, as a thread adds them up: by place, the words' apart.
@@ -110,6 +113,12 @@ impl Fused {
             precision,
             learns: Learns::all(sizes.layers),
         })
+    }
+
+    /// What a layer drops of a batch.
+    fn masks(batch: &Batch, layer: usize) -> [Option<Mask>; 2] {
+        let at = |site| batch.dropout().map(|dropout| dropout.at(site));
+        [at(Site::Attention(layer)), at(Site::Dense(layer))]
     }
 
     /// The rows of the last layer that are read, or nothing for all.

@@ -57,7 +57,9 @@ fn pairs(texts: Vec<TextPair>, margins: bool) -> Vec<Pair> {
             rejected: text.rejected.to_string(),
             margin: if margins { margin_of(text.strength) } else { 0.0 },
             weight: 1.0,
+            belief: 1.0,
             tied: false,
+            lower: Vec::new(),
         })
         .collect()
 }
@@ -120,7 +122,9 @@ mod tests {
             rejected: "c".into(),
             margin: 0.5,
             weight: 1.0,
+            belief: 1.0,
             tied: false,
+            lower: Vec::new(),
         };
         let frozen = Frozen {
             train: vec![pair.clone()],
