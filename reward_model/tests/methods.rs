@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reward_model::{
-    Event, Lora, Message, Method, Pair, Scorer, TrainConfig, TrainOutcome, TrainRequest, render, train,
+    Event, Lora, Message, Method, Pair, PoolBy, Scorer, TrainConfig, TrainOutcome, TrainRequest, render,
+    train,
 };
 
 fn fixture(name: &str) -> PathBuf {
@@ -319,4 +320,23 @@ fn what_the_base_model_does_not_have_is_refused() {
     let there = "attention.self.query, attention.self.key, attention.self.value, attention.output.dense, intermediate.dense, output.dense";
     assert!(message.ends_with(there), "{message}");
     assert_eq!(TrainConfig::of(Method::Lora).lora, Lora::default());
+}
+
+/// `AutoModel` of BERT has a pooler whose layer is called `dense` too, and none of ours.
+#[test]
+fn an_adapter_without_a_head_names_each_layer() {
+    let config = TrainConfig {
+        pooling: PoolBy::Mean,
+        ..lora(0.0, &["dense"])
+    };
+    let (model, ..) = finish(&request("tiny", "lora-mean-dense", config));
+    let text = std::fs::read_to_string(model.join("adapter/adapter_config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(config["task_type"], "FEATURE_EXTRACTION");
+    let targets = config["target_modules"].as_array().unwrap();
+    let is_of_layer = |name: &serde_json::Value| name.as_str().unwrap().starts_with("encoder.layer.");
+    assert!(
+        targets.len() == 6 && targets.iter().all(is_of_layer),
+        "{targets:?}"
+    );
 }

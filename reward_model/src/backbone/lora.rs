@@ -78,6 +78,12 @@ pub(crate) fn is_of_branch(name: &str) -> bool {
         .any(|end| name.ends_with(end))
 }
 
+/// The layers beside which such matrices stand.
+pub(crate) fn modules_of_branches(weights: &Weights) -> impl Iterator<Item = &str> {
+    let names = weights.names.iter();
+    names.filter_map(|name| name.strip_suffix(".lora_A.weight"))
+}
+
 /// Registers A and B beside layers, as `peft` starts them: A uniform by He et al. 2015 with a slope of √5, which comes to
 /// ±1/√inner, and B zero, so that the model is at first the base model.
 pub(crate) fn attach(

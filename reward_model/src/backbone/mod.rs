@@ -33,7 +33,7 @@ pub(crate) use fused::{Fused, Gradients, Packed, Scratch};
 pub(crate) use kernels::share::shared;
 pub use kernels::units::Precision;
 pub(crate) use kernels::{add_scaled, dot, squares, vectorised};
-pub(crate) use lora::{Module, attach, is_of_branch, merged, noisy, targets};
+pub(crate) use lora::{Module, attach, is_of_branch, merged, modules_of_branches, noisy, targets};
 pub(crate) use ops::Floats;
 pub(crate) use score_head::ScoreHead;
 pub(crate) use weights::{Learning, Source, Weights, save_slices, weight_files};

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{Parts, write};
-use crate::backbone::{Family, Weights, is_of_branch};
+use crate::backbone::{Family, Weights, is_of_branch, modules_of_branches};
 use crate::config::{Lora, PoolBy};
 use crate::error::ModelError;
 
@@ -40,6 +40,11 @@ impl Parts<'_> {
             }
         }
         adapter.save(&folder.join("adapter_model.safetensors"))?;
+        // The pooler of AutoModel is none of ours, but an end of a name may mean it too: there each layer is named.
+        let targets: Vec<String> = match with_head {
+            true => targets.iter().map(|target| (*target).to_owned()).collect(),
+            false => modules_of_branches(weights).map(&name).collect(),
+        };
         let config = json!({
             "peft_type": "LORA",
             "task_type": if with_head { "SEQ_CLS" } else { "FEATURE_EXTRACTION" },
@@ -47,7 +52,7 @@ impl Parts<'_> {
             "r": lora.rank,
             "lora_alpha": lora.alpha,
             "lora_dropout": lora.dropout,
-            "target_modules": targets.iter().map(|target| name(target)).collect::<Vec<_>>(),
+            "target_modules": targets,
             "modules_to_save": with_head.then(|| family.head_modules()),
             "bias": "none",
             "fan_in_fan_out": false,
