@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p reward_model --bench engine -- BASE PAIRS.jsonl.gz [STEPS [train|score]]`: BASE is a model folder; 2,000 of the file's
 //! pairs are trained on, 8 a step, at most 512 tokens a text, and 1,000 of their responses scored. Tokens are real ones: there
-//! is no padding. With the variable AS_GIVEN, steps take the pairs in the file's order, so that losses can be compared.
+//! is no padding. The variable METHOD names another method than full. With the variable AS_GIVEN, steps take the pairs in the file's order, so that losses can be compared.
 
 #[path = "../examples/fit/files.rs"]
 mod files;
@@ -127,7 +127,7 @@ fn products() {
     );
 }
 
-/// Full fine-tuning, stopped after some steps.
+/// Fine-tuning, all of the model or what METHOD says, stopped after some steps.
 fn training(
     base: &str,
     pairs: &[Pair],
@@ -135,6 +135,7 @@ fn training(
     place: &Path,
     precision: Precision,
 ) -> Result<(), Box<dyn Error>> {
+    let method = std::env::var("METHOD").unwrap_or_else(|_| "full".to_owned());
     let request = TrainRequest {
         config: TrainConfig {
             base_model: base.into(),
@@ -146,7 +147,7 @@ fn training(
             max_grad_norm: 0.0,
             shuffle: std::env::var_os("AS_GIVEN").is_none(),
             checkpoint_every_seconds: 0,
-            ..TrainConfig::full()
+            ..TrainConfig::of(serde_json::from_value(json!(method))?)
         },
         train: pairs.iter().take(2_000).cloned().collect(),
         held_out: Vec::new(),
@@ -155,7 +156,7 @@ fn training(
         threads: None,
     };
     let stop = AtomicBool::new(false);
-    let (mut rates, mut losses) = (Vec::new(), Vec::new());
+    let (mut rates, mut losses, mut processor) = (Vec::new(), Vec::new(), Vec::new());
     train(
         &request,
         &mut |event| {
@@ -168,6 +169,7 @@ fn training(
             } = event
             {
                 losses.push(loss);
+                processor.push(processor_seconds());
                 rates.push((pairs_per_second, tokens_per_second));
                 stop.store(step >= steps, Ordering::Relaxed);
             }
@@ -177,8 +179,8 @@ fn training(
     let (pairs_per_second, tokens_per_second) = rates.last().copied().unwrap_or_default();
     println!(
         "{}",
-        json!({"what": "train", "precision": precision, "steps": steps, "pairs_per_s": pairs_per_second,
-            "real_tokens_per_s": tokens_per_second, "peak_mb": peak_mb(), "losses": losses})
+        json!({"what": "train", "method": method, "precision": precision, "steps": steps, "pairs_per_s": pairs_per_second,
+            "real_tokens_per_s": tokens_per_second, "processor_s_per_step": a_step(&processor), "peak_mb": peak_mb(), "losses": losses})
     );
     Ok(())
 }
@@ -240,6 +242,20 @@ fn one_step(base: &str, pairs: &[Pair], place: &Path) -> Result<PathBuf, Box<dyn
         return Err("training was stopped".into());
     };
     Ok(model_dir)
+}
+
+/// Seconds of all cores that a step takes after the first: what other processes on the machine hardly change.
+fn a_step(after: &[Option<f64>]) -> Option<f64> {
+    let (first, last) = (after.first().copied()??, after.last().copied()??);
+    Some((last - first) / (after.len() - 1).max(1) as f64)
+}
+
+/// Processor time of this process so far, as Linux counts it in hundredths of seconds.
+fn processor_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / 100.0)
 }
 
 /// Peak resident memory of this process in MiB, as Linux counts it.

@@ -2,7 +2,9 @@
 
 use candle_core::Tensor;
 
-use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision, ScoreHead, Source, Weights, look_up};
+use crate::backbone::{
+    Backbone, Batch, Family, Learning, ModelConfig, Precision, ScoreHead, Source, Weights, look_up,
+};
 use crate::error::ModelError;
 
 /// The whole model; its variables, if trainable, are in a [`Weights`] beside it.
@@ -21,6 +23,20 @@ impl Classifier {
         weights: &mut Weights,
     ) -> Result<Self, ModelError> {
         let mut builder = family.builder(source, weights);
+        Ok(Self {
+            backbone: family.backbone(config, &mut builder)?,
+            head: family.score_head(config, &mut builder)?,
+        })
+    }
+
+    /// Weights that are there already, sharing their memory; a graph leads to those that learn.
+    pub fn partly(
+        family: Family,
+        config: &ModelConfig,
+        weights: &Weights,
+        learning: &Learning,
+    ) -> Result<Self, ModelError> {
+        let mut builder = family.partly(weights, learning);
         Ok(Self {
             backbone: family.backbone(config, &mut builder)?,
             head: family.score_head(config, &mut builder)?,

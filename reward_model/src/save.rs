@@ -1,6 +1,7 @@
 //! Model folders that Python opens: transformers' for a full model, sentence-transformers' for a head. Each also has
 //! `touchstone.json`, which says how it was made.
 
+mod adapter;
 mod modules;
 
 use std::path::Path;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 
-use reward_model::{Event, Message, Method, Pair, TrainConfig, TrainOutcome, TrainRequest, train};
+use reward_model::{Event, Lora, Message, Method, Pair, TrainConfig, TrainOutcome, TrainRequest, train};
 
 /// Says to this file's own binary that it is the process to be killed: the method and the place.
 const CHILD: &str = "TOUCHSTONE_RESUME_CHILD";
@@ -33,6 +33,14 @@ fn pairs(n: usize) -> Vec<Pair> {
 fn request(method: &str, place: &Path) -> TrainRequest {
     let config = match method {
         "head" => TrainConfig::head(),
+        "lora" => TrainConfig {
+            lora: Lora {
+                rank: 4,
+                dropout: 0.2,
+                ..Lora::default()
+            },
+            ..TrainConfig::lora()
+        },
         _ => TrainConfig::full(),
     };
     TrainRequest {
@@ -153,4 +161,9 @@ fn full_killed_at_ten_steps_comes_to_the_same_weights() {
 #[test]
 fn head_killed_at_ten_steps_comes_to_the_same_weights() {
     killed_ten_times(Method::Head, "head", "2_Dense/model.safetensors");
+}
+
+#[test]
+fn lora_killed_at_ten_steps_comes_to_the_same_weights() {
+    killed_ten_times(Method::Lora, "lora", "adapter/adapter_model.safetensors");
 }

@@ -100,7 +100,7 @@ pub fn axe() -> Option<PathBuf> {
     }
 }
 
-/// The Python with torch, transformers and sentence-transformers that the parity tests ask.
+/// The Python with torch, transformers, sentence-transformers and peft that the parity tests ask.
 pub fn python() -> Option<PathBuf> {
     let folder = root().join(".venv");
     let (python, ready) = (folder.join("bin/python"), folder.join("ready"));

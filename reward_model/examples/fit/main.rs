@@ -1,6 +1,6 @@
 //! Fits a model on preference files and prints what it cost and how good it is.
 //!
-//! `fit METHOD BASE TRAIN TEST RUN_DIR [field=value …]`: METHOD is head or full, BASE a model folder, the files are
+//! `fit METHOD BASE TRAIN TEST RUN_DIR [field=value …]`: METHOD is head, lora, layers or full, BASE a model folder, the files are
 //! `.jsonl` or `.jsonl.gz` in Anthropic's HH or TRL's conversational form; `train_pairs=N` takes the first N only, and
 //! any field of the configuration can be set; `folds=K` cross-validates on TRAIN instead and leaves TEST alone. The last
 //! line is JSON.
@@ -27,11 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [method, base, train_file, test_file, run_dir, settings @ ..] = arguments.as_slice() else {
         return Err("fit METHOD BASE TRAIN TEST RUN_DIR [field=value …]".into());
     };
-    let mut config = serde_json::to_value(if method == "full" {
-        TrainConfig::full()
-    } else {
-        TrainConfig::head()
-    })?;
+    let mut config = serde_json::to_value(TrainConfig::of(serde_json::from_value(json!(method))?))?;
     config["base_model"] = json!(base);
     let (mut train_pairs, mut folds) = (usize::MAX, 0);
     for setting in settings {
@@ -65,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         &request,
         &mut |event| {
             match &event {
-                Event::Step { step, .. } if step % 10 != 0 && method == "full" => return,
+                Event::Step { step, .. } if step % 10 != 0 && method != "head" => return,
                 Event::Step {
                     tokens_per_second, ..
                 } => tokens = *tokens_per_second,

@@ -20,6 +20,8 @@ pub(crate) enum Site {
     Dense(usize),
     /// The vector that the reward is read from.
     Pooled,
+    /// What goes into the low-rank matrices that stand at this place among the weights.
+    Branch(usize),
 }
 
 /// Which elements go, and what the others are multiplied by.
@@ -58,6 +60,8 @@ impl Dropout {
             Site::Pooled => 1,
             Site::Attention(layer) => 2 + 2 * layer as u64,
             Site::Dense(layer) => 3 + 2 * layer as u64,
+            // No model has so many layers.
+            Site::Branch(place) => (1 << 32) + place as u64,
         };
         let gone = ((self.share * 65_536.0).round() as u64).min(65_535);
         Mask {

@@ -1,5 +1,7 @@
 //! The families of models, by `model_type` in `config.json`.
 
+mod parts;
+
 use std::path::Path;
 
 use super::Backbone;
@@ -14,7 +16,7 @@ use super::layers::Builder;
 use super::modernbert::ModernBert;
 use super::ops::Activation;
 use super::score_head::{HeadPooling, ScoreHead};
-use super::weights::{Source, Weights};
+use super::weights::{Learning, Source, Weights};
 use super::{bert, distilbert, gemma, llama};
 use crate::config::PoolBy;
 use crate::error::ModelError;
@@ -178,6 +180,11 @@ impl Family {
             _ => "embeddings.word_embeddings.weight",
         };
         Builder::new(source, weights, self.prefix, probe)
+    }
+
+    /// A builder over variables that are there already, some of which learn.
+    pub fn partly<'a>(&self, weights: &'a Weights, learning: &'a Learning) -> Builder<'a> {
+        Builder::partly(weights, learning, self.prefix)
     }
 
     /// A builder over variables that are there already.

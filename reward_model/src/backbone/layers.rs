@@ -2,22 +2,28 @@
 
 use candle_core::Tensor;
 
+use super::lora::{Branch, Module};
 use super::ops;
-use super::weights::{Source, Weights};
+use super::weights::{Learning, Source, Weights};
 use crate::error::ModelError;
 
 /// `x · wᵀ`, plus a bias where there is one.
 pub(crate) struct Dense {
     weight: Tensor,
     bias: Option<Tensor>,
+    branch: Option<Branch>,
 }
 
 impl Dense {
     /// [n, in] → [n, out].
     pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        match &self.bias {
+        let y = match &self.bias {
             Some(bias) => ops::linear(x, &self.weight, bias),
             None => ops::project(x, &self.weight),
+        }?;
+        match &self.branch {
+            Some(branch) => y + branch.forward(x)?,
+            None => Ok(y),
         }
     }
 }
@@ -60,6 +66,10 @@ enum Origin<'a> {
     },
     /// Variables that are there already, to compute with them without a graph.
     Frozen(&'a Weights),
+    /// The same, of which some learn: the graph leads to these alone.
+    Partly(&'a Weights, &'a Learning),
+    /// None: only the names of the backbone's dense layers are asked for.
+    Listed(&'a mut Vec<Module>),
 }
 
 /// Hands out tensors by transformers' names.
@@ -91,14 +101,39 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Variables that are there already, those that learn as such.
+    pub fn partly(weights: &'a Weights, learning: &'a Learning, prefix: &'static str) -> Self {
+        Self {
+            origin: Origin::Partly(weights, learning),
+            prefix,
+            bare: false,
+        }
+    }
+
+    /// Lists dense layers while a backbone of shapes without content is made.
+    pub fn listing(modules: &'a mut Vec<Module>, prefix: &'static str) -> Self {
+        Self {
+            origin: Origin::Listed(modules),
+            prefix,
+            bare: false,
+        }
+    }
+
     fn take(
         &mut self,
         name: &str,
         full: &str,
+        shape: &[usize],
         read: impl FnOnce(&mut Source, &str) -> Result<Tensor, ModelError>,
     ) -> Result<Tensor, ModelError> {
         match &mut self.origin {
             Origin::Frozen(weights) => weights.frozen(full),
+            Origin::Partly(weights, learning) => match learning.learns(weights.place(full)?) {
+                true => Ok(weights.var(full)?.as_tensor().clone()),
+                false => weights.frozen(full),
+            },
+            // One number seen as many: a shape takes no memory.
+            Origin::Listed(_) => Ok(zeros(1)?.broadcast_as(shape)?),
             Origin::File { source, weights } => {
                 let tensor = read(source, if self.bare { name } else { full })?;
                 weights.register(full, tensor)
@@ -109,7 +144,7 @@ impl<'a> Builder<'a> {
     /// A backbone's tensor.
     pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
         let full = format!("{}{name}", self.prefix);
-        self.take(name, &full, |source, name| source.take(name, shape))
+        self.take(name, &full, shape, |source, name| source.take(name, shape))
     }
 
     /// A layer of the backbone, with its bias.
@@ -131,7 +166,21 @@ impl<'a> Builder<'a> {
         } else {
             None
         };
-        Ok(Dense { weight, bias })
+        let branch = self.branch(name, [inner, outer])?;
+        Ok(Dense { weight, bias, branch })
+    }
+
+    /// What learns beside a layer of the backbone.
+    fn branch(&mut self, name: &str, [inner, outer]: [usize; 2]) -> Result<Option<Branch>, ModelError> {
+        let name = format!("{}{name}", self.prefix);
+        match &mut self.origin {
+            Origin::Partly(weights, Learning { lora: Some(lora), .. }) => Branch::find(weights, lora, &name),
+            Origin::Listed(modules) => {
+                modules.push(Module { name, inner, outer });
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// A norm of the backbone, with its bias.
@@ -187,7 +236,7 @@ impl<'a> Builder<'a> {
         let alias = alias.unwrap_or(name);
         let mut part = |end: &str, shape: &[usize], read: fn(&mut Source, &str, &[usize]) -> _| {
             let (name, alias) = (format!("{name}.{end}"), format!("{alias}.{end}"));
-            self.take(&name, &name, |source, _| {
+            self.take(&name, &name, shape, |source, _| {
                 read(source, if source.has(&alias) { &alias } else { &name }, shape)
             })
         };
@@ -198,6 +247,7 @@ impl<'a> Builder<'a> {
             } else {
                 None
             },
+            branch: None,
         })
     }
 
@@ -210,10 +260,14 @@ impl<'a> Builder<'a> {
         biased: bool,
     ) -> Result<LayerNorm, ModelError> {
         let gain = format!("{name}.weight");
-        let gain = self.take(&gain, &gain, |source, name| source.or_ones(name, &[size]))?;
+        let gain = self.take(&gain, &gain, &[size], |source, name| {
+            source.or_ones(name, &[size])
+        })?;
         let bias = if biased {
             let bias = format!("{name}.bias");
-            self.take(&bias, &bias, |source, name| source.or_zeros(name, &[size]))?
+            self.take(&bias, &bias, &[size], |source, name| {
+                source.or_zeros(name, &[size])
+            })?
         } else {
             zeros(size)?
         };

@@ -9,11 +9,13 @@ mod decoder;
 mod distilbert;
 mod dropout;
 mod family;
+mod fresh;
 mod fused;
 mod gemma;
 mod kernels;
 mod layers;
 mod llama;
+mod lora;
 mod modernbert;
 mod ops;
 mod post_norm;
@@ -31,9 +33,10 @@ pub(crate) use fused::{Fused, Gradients, Packed, Scratch, WordGradients};
 pub(crate) use kernels::share::shared;
 pub use kernels::units::Precision;
 pub(crate) use kernels::{add_scaled, dot, squares, vectorised};
+pub(crate) use lora::{Module, attach, is_of_branch, merged, modules_of_branches, noisy, targets};
 pub(crate) use ops::Floats;
 pub(crate) use score_head::ScoreHead;
-pub(crate) use weights::{Source, Weights, save_slices, weight_files};
+pub(crate) use weights::{Learning, Source, Weights, save_slices, weight_files};
 
 /// The place of the word embeddings among the weights: every family registers them first.
 pub(crate) const WORDS: usize = 0;

@@ -9,7 +9,10 @@ use candle_core::{Device, Tensor, Var};
 use safetensors::{Dtype, View};
 
 use super::Floats;
+use super::config::ModelConfig;
+use super::fresh::Fresh;
 use super::tensor_file::TensorFile;
+use crate::config::Lora;
 use crate::error::ModelError;
 use crate::random::Random;
 
@@ -19,6 +22,8 @@ pub(crate) struct Source {
     tensors: HashMap<String, Arc<TensorFile>>,
     path: std::path::PathBuf,
     random: Random,
+    /// Makes all that is taken, where nothing is read.
+    fresh: Option<Fresh>,
 }
 
 impl Source {
@@ -47,6 +52,17 @@ impl Source {
             tensors: file.names().map(|name| (name.clone(), file.clone())).collect(),
             path: path.to_owned(),
             random: Random::new(seed, 1),
+            fresh: None,
+        })
+    }
+
+    /// Hands out weights that start at random, as transformers makes those of such a model.
+    pub fn from_scratch(config: &ModelConfig, seed: u64) -> Result<Self, ModelError> {
+        Ok(Self {
+            tensors: HashMap::new(),
+            path: std::path::PathBuf::new(),
+            random: Random::new(seed, 1),
+            fresh: Some(Fresh::new(config, seed)?),
         })
     }
 
@@ -57,13 +73,16 @@ impl Source {
 
     /// Takes a tensor out, as contiguous f32 of the shape that is expected.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+        if let Some(fresh) = &mut self.fresh {
+            return Ok(Tensor::from_vec(fresh.make(name, shape), shape, &Device::Cpu)?);
+        }
         let missing = || ModelError::content(&self.path, format!("no tensor {name}"));
         self.tensors.remove(name).ok_or_else(missing)?.read(name, shape)
     }
 
     /// Takes a tensor out, or makes one from N(0, 0.02²), as transformers initialises BERT.
     pub fn or_random(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
-        if self.has(name) {
+        if self.fresh.is_some() || self.has(name) {
             return self.take(name, shape);
         }
         let data: Vec<f32> = (0..shape.iter().product())
@@ -74,7 +93,7 @@ impl Source {
 
     /// Takes a tensor out, or makes one of ones.
     pub fn or_ones(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
-        if self.has(name) {
+        if self.fresh.is_some() || self.has(name) {
             return self.take(name, shape);
         }
         Ok(Tensor::ones(shape, candle_core::DType::F32, &Device::Cpu)?)
@@ -82,7 +101,7 @@ impl Source {
 
     /// Takes a tensor out, or makes one of zeros.
     pub fn or_zeros(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
-        if self.has(name) {
+        if self.fresh.is_some() || self.has(name) {
             return self.take(name, shape);
         }
         Ok(Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu)?)
@@ -143,11 +162,24 @@ impl Weights {
         Ok(tensor)
     }
 
-    /// A variable by its name.
-    pub fn var(&self, name: &str) -> Result<&Var, ModelError> {
+    /// Where a variable is among them.
+    pub fn place(&self, name: &str) -> Result<usize, ModelError> {
         let place = self.names.iter().position(|own| own == name);
         let missing = || candle_core::Error::Msg(format!("no variable {name}"));
-        Ok(&self.vars[place.ok_or_else(missing)?])
+        Ok(place.ok_or_else(missing)?)
+    }
+
+    /// A variable by its name.
+    pub fn var(&self, name: &str) -> Result<&Var, ModelError> {
+        Ok(&self.vars[self.place(name)?])
+    }
+
+    /// Those at some places, sharing their memory.
+    pub fn at(&self, places: &[usize]) -> Self {
+        Self {
+            names: places.iter().map(|&place| self.names[place].clone()).collect(),
+            vars: places.iter().map(|&place| self.vars[place].clone()).collect(),
+        }
     }
 
     /// The tensor of a variable, outside the graph.
@@ -183,6 +215,29 @@ impl Weights {
             var.set(&source.take(name, var.dims())?)?;
         }
         Ok(())
+    }
+}
+
+/// Which variables learn, and how fast.
+#[derive(Clone)]
+pub(crate) struct Learning {
+    /// What the learning rate is multiplied by for each; 0 for those that stay as they are.
+    pub rates: Vec<f64>,
+    /// How the matrices beside some layers enter, where there are any.
+    pub lora: Option<Lora>,
+}
+
+impl Learning {
+    /// Whether the variable at a place learns.
+    pub fn learns(&self, place: usize) -> bool {
+        self.rates[place] > 0.0
+    }
+
+    /// Places of those that learn.
+    pub fn places(&self) -> Vec<usize> {
+        (0..self.rates.len())
+            .filter(|&place| self.learns(place))
+            .collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is refused before any work.
 
-use super::TrainRequest;
+use super::{TrainRequest, what};
 use crate::backbone::{Family, ModelConfig};
 use crate::config::ConfigError;
 use crate::error::TrainError;
@@ -34,7 +34,8 @@ pub(super) fn check(request: &TrainRequest) -> Result<(), TrainError> {
     }
     check_base_model(&config.base_model)?;
     let base = ModelConfig::load(&config.base_model)?;
-    let positions = Family::of(&base)?.max_tokens(&base)?;
+    let family = Family::of(&base)?;
+    let positions = family.max_tokens(&base)?;
     if config.max_tokens > positions {
         let message = format!("the base model takes at most {positions}");
         return Err(ConfigError {
@@ -43,5 +44,5 @@ pub(super) fn check(request: &TrainRequest) -> Result<(), TrainError> {
         }
         .into());
     }
-    Ok(())
+    what::check(family, &base, config)
 }

@@ -8,9 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use candle_core::{Device, Tensor, Var};
 use rayon::prelude::*;
 
+use super::what::whole;
 use crate::backbone::{
-    Batch, Family, Floats, Fused, Gradients, ModelConfig, Packed, Precision, Scratch, Source, WORDS, Weights,
-    WordGradients, add_scaled, trainable,
+    Batch, Family, Floats, Fused, Gradients, Learning, ModelConfig, Packed, Precision, Scratch, WORDS,
+    Weights, WordGradients, add_scaled, look_up, trainable,
 };
 use crate::classifier::Classifier;
 use crate::error::ModelError;
@@ -25,6 +26,10 @@ pub(super) struct Engine {
     pub family: Family,
     pub config: ModelConfig,
     pub weights: Weights,
+    pub learning: Learning,
+    /// Those of the weights that learn, and their places.
+    pub learnt: Weights,
+    places: Vec<usize>,
     pub precision: Precision,
     classifier: Classifier,
     /// For families that have one: the encoder written by hand. Others go through candle's graph.
@@ -36,16 +41,21 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub fn load(
+    /// Computes gradients of those of the weights that learn, and of no others.
+    pub fn new(
         family: Family,
         config: ModelConfig,
-        source: &mut Source,
+        (weights, learning): (Weights, Learning),
         precision: Precision,
     ) -> Result<Self, ModelError> {
-        let mut weights = Weights::default();
-        let classifier = Classifier::load(family, &config, source, &mut weights)?;
+        let classifier = Classifier::partly(family, &config, &weights, &learning)?;
         let fused = family.fused(&config, &weights, precision)?;
-        let size = |(i, size)| vec![0.0; if i == WORDS { 0 } else { size }];
+        let fused = fused.map(|fused| fused.learning(&weights, &learning));
+        let places = learning.places();
+        let size = |(place, size)| match place {
+            WORDS => Vec::new(),
+            _ => vec![0.0; if learning.learns(place) { size } else { 0 }],
+        };
         let sums = || weights.sizes().into_iter().enumerate().map(size).collect();
         let empty = || vec![Vec::new(); weights.names.len()];
         // The first slot adds up in the step's own gradients.
@@ -60,7 +70,10 @@ impl Engine {
         Ok(Self {
             family,
             config,
+            learnt: weights.at(&places),
             weights,
+            learning,
+            places,
             precision,
             classifier,
             fused,
@@ -72,7 +85,12 @@ impl Engine {
 
     /// The weights as they are now, to compute with without a graph.
     pub fn frozen(&self) -> Result<Classifier, ModelError> {
-        Classifier::frozen(self.family, &self.config, &self.weights, self.precision)
+        Classifier::frozen(self.family, &self.config, &self.whole()?, self.precision)
+    }
+
+    /// The weights as a model folder has them.
+    pub fn whole(&self) -> Result<Weights, ModelError> {
+        whole(&self.weights, &self.learning)
     }
 
     /// Takes note that the weights have moved.
@@ -143,7 +161,12 @@ impl Engine {
         batch: &Batch,
         slopes: impl FnOnce(&[f32]) -> Vec<f32>,
     ) -> Result<(), ModelError> {
-        let words = trainable(self.classifier.backbone.as_ref(), batch)?;
+        let backbone = self.classifier.backbone.as_ref();
+        if !self.learning.learns(WORDS) {
+            let rewards = self.classifier.forward(batch, &look_up(backbone, batch)?)?;
+            return self.back(&rewards, slopes, slot).map(drop);
+        }
+        let words = trainable(backbone, batch)?;
         let rewards = self.classifier.forward(batch, words.as_tensor())?;
         let mut store = self.back(&rewards, slopes, slot)?;
         let words = store
@@ -173,7 +196,7 @@ impl Engine {
         Ok(store)
     }
 
-    /// Begins a step whose gradients go into `gradients`, which are zero.
+    /// Begins a step whose gradients, of the weights that learn, go into `gradients`, which are zero.
     pub fn begin(&self, gradients: &mut [Vec<f32>]) {
         self.lend(gradients);
     }
@@ -181,9 +204,9 @@ impl Engine {
     /// Gives the first slot the memory of a step's gradients to add up in, or takes it back.
     fn lend(&self, gradients: &mut [Vec<f32>]) {
         let slot = &mut *self.slot(0);
-        for (place, (own, all)) in slot.weights.iter_mut().zip(gradients).enumerate() {
+        for (&place, all) in self.places.iter().zip(gradients) {
             if place != WORDS {
-                std::mem::swap(own, all);
+                std::mem::swap(&mut slot.weights[place], all);
             }
         }
     }
@@ -192,7 +215,7 @@ impl Engine {
     pub fn collect(&self, gradients: &mut [Vec<f32>]) {
         self.lend(gradients);
         let mut slots: Vec<_> = (1..SLOTS).map(|slot| self.slot(slot)).collect();
-        for (place, to) in gradients.iter_mut().enumerate() {
+        for (&place, to) in self.places.iter().zip(gradients.iter_mut()) {
             if place != WORDS {
                 let from = slots.iter_mut().map(|slot| slot.weights[place].as_mut_slice());
                 add_up(to, from.collect());

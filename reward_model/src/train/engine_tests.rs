@@ -1,11 +1,18 @@
 //! Rewards, loss and gradients against PyTorch's, for every weight.
 
-use std::path::Path;
+mod parts;
+
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::engine::Engine;
-use crate::backbone::{Batch, Dropout, Family, ModelConfig, Precision, Source, shared};
+use super::what::lora_targets;
+use crate::backbone::{
+    Batch, Dropout, Family, Learning, ModelConfig, Precision, Source, Weights, attach, shared,
+};
+use crate::classifier::Classifier;
+use crate::config::Lora;
 use crate::loss::bradley_terry;
 
 /// How far rewards may be off, and gradients in proportion to their length.
@@ -20,30 +27,67 @@ const EXACT: Tolerance = Tolerance {
     gradients: 1e-3,
 };
 
-fn engine(name: &str, precision: Precision) -> (Engine, Value) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
-        .join(name);
-    let text = std::fs::read_to_string(folder.join("expected.json")).unwrap();
-    let config = ModelConfig::load(&folder).unwrap();
+        .join(name)
+}
+
+fn expected(name: &str) -> Value {
+    let text = std::fs::read_to_string(folder(name).join("expected.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// A fixture's model, of which those weights learn whose rates `rate` gives.
+fn engine_of(
+    name: &str,
+    precision: Precision,
+    lora: Option<(Lora, Source)>,
+    rates: impl Fn(&Weights, Family) -> Vec<f64>,
+) -> Engine {
+    let config = ModelConfig::load(&folder(name)).unwrap();
     let family = Family::of(&config).unwrap();
-    let mut source = Source::of_model(&folder, 0).unwrap();
-    let mut engine = Engine::load(family, config, &mut source, precision).unwrap();
+    let (mut source, mut weights) = (Source::of_model(&folder(name), 0).unwrap(), Weights::default());
+    Classifier::load(family, &config, &mut source, &mut weights).unwrap();
+    let lora = lora.map(|(lora, mut adapter)| {
+        let modules = lora_targets(family, &config, &lora).unwrap();
+        attach(&mut weights, &modules, lora.rank, 0).unwrap();
+        for (name, var) in weights.names.iter().zip(&weights.vars) {
+            let name = format!("base_model.model.{name}");
+            if adapter.has(&name) {
+                var.set(&adapter.take(&name, var.dims()).unwrap()).unwrap();
+            }
+        }
+        lora
+    });
+    let rates = rates(&weights, family);
+    let mut engine = Engine::new(family, config, (weights, Learning { rates, lora }), precision).unwrap();
     engine.refresh().unwrap();
-    (engine, serde_json::from_str(&text).unwrap())
+    engine
+}
+
+fn engine(name: &str, precision: Precision) -> (Engine, Value) {
+    let all = |weights: &Weights, _| vec![1.0; weights.names.len()];
+    (engine_of(name, precision, None, all), expected(name))
 }
 
 /// tests/python/make_fixtures.py (transformers 5.23, torch 2.15). A weight without a gradient fails here.
 fn check(name: &str, engine: &Engine, expected: &Value, tolerance: Tolerance) {
     let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
-    let mut names: Vec<&String> = engine.weights.names.iter().collect();
+    let mut names: Vec<&String> = engine.learnt.names.iter().collect();
     names.sort();
     // serde_json's maps keep another order where a crate beside this one asks for it.
     let mut theirs: Vec<&String> = expected["gradients"].as_object().unwrap().keys().collect();
+    // Theirs are of all weights; what is to stay here has none.
+    let stays = |name: &String| {
+        let place = engine.weights.place(name);
+        place.is_ok_and(|place| !engine.learning.learns(place))
+    };
+    theirs.retain(|name| !stays(name));
     theirs.sort();
     assert_eq!(names, theirs, "{name}");
 
-    let mut gradients: Vec<Vec<f32>> = engine.weights.sizes().into_iter().map(|n| vec![0.0; n]).collect();
+    let mut gradients: Vec<Vec<f32>> = engine.learnt.sizes().into_iter().map(|n| vec![0.0; n]).collect();
     engine.begin(&mut gradients);
     let mut loss = 0.0;
     for (i, pair) in ids.chunks(2).enumerate() {
@@ -66,7 +110,7 @@ fn check(name: &str, engine: &Engine, expected: &Value, tolerance: Tolerance) {
     let want = expected["loss"].as_f64().unwrap();
     assert!((loss - want).abs() < tolerance.rewards, "{name}: {loss} {want}");
     engine.collect(&mut gradients);
-    for (name_of, got) in engine.weights.names.iter().zip(&gradients) {
+    for (name_of, got) in engine.learnt.names.iter().zip(&gradients) {
         let want = &expected["gradients"][name_of];
         let norm = want["norm"].as_f64().unwrap();
         let own = got.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();

@@ -1,4 +1,4 @@
-//! Full fine-tuning: every weight of the encoder, its pooler and a classifier.
+//! Fine-tuning: the encoder, all of it or parts, its pooler and a classifier.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::engine::{Engine, SLOTS};
-use super::rates;
+use super::what;
 use super::{Learner, PairLosses, Seen, Setting};
-use crate::backbone::{Batch, Dropout, Family, ModelConfig, Source, Weights};
+use crate::backbone::{Batch, Dropout, Family, ModelConfig, Weights, noisy};
 use crate::config::{PoolBy, TrainConfig};
 use crate::data::{Cut, Encoded, Pair};
 use crate::embed::BATCH_TOKENS;
@@ -34,8 +34,8 @@ impl<'a> Full<'a> {
         let base = &request.config.base_model;
         let config = ModelConfig::load(base)?;
         let family = Family::of(&config)?.pooled(request.config.pooling);
-        let mut source = Source::of_model(base, request.config.seed)?;
-        let engine = Engine::load(family, config, &mut source, request.config.precision)?;
+        let loaded = what::load(family, &config, &request.config)?;
+        let engine = Engine::new(family, config, loaded, request.config.precision)?;
         let mut cut = [Cut::default(); 2];
         let encode = |pairs: &[Pair], cut: &mut Cut| -> Result<Vec<Vec<Encoded>>, TrainError> {
             let texts = setting.encoder.texts(pairs)?;
@@ -63,14 +63,17 @@ impl<'a> Full<'a> {
     fn add(&self, slot: usize, pairs: &[usize], losses: &PairLosses) -> Result<Seen, ModelError> {
         let (mut seen, config) = (Seen::default(), self.config);
         for &pair in pairs {
-            let dropout = Dropout::new(config.dropout, config.seed, losses.step, pair);
+            let dropout = |share| Dropout::new(share, config.seed, losses.step, pair);
             let texts = self.train[pair].iter().map(|text| text.ids.as_slice());
-            self.engine
-                .add(slot, &Batch::new(texts).dropping(dropout), |rewards| {
-                    let rewards: Vec<f64> = rewards.iter().copied().map(f64::from).collect();
-                    let slopes = losses.slopes(pair, &rewards, &mut seen);
-                    slopes.into_iter().map(|slope| slope as f32).collect()
-                })?;
+            let batch = Batch::new(texts).dropping(dropout(config.dropout));
+            let slopes = |rewards: &[f32]| {
+                let rewards: Vec<f64> = rewards.iter().copied().map(f64::from).collect();
+                let slopes = losses.slopes(pair, &rewards, &mut seen);
+                slopes.into_iter().map(|slope| slope as f32).collect()
+            };
+            noisy(dropout(config.lora.dropout), || {
+                self.engine.add(slot, &batch, slopes)
+            })?;
         }
         Ok(seen)
     }
@@ -92,12 +95,13 @@ impl<'a> Full<'a> {
 
 impl Learner for Full<'_> {
     fn weights(&self) -> &Weights {
-        &self.engine.weights
+        let engine = &self.engine;
+        &engine.learnt
     }
 
     fn rates(&self) -> Vec<f64> {
-        let engine = &self.engine;
-        rates::of(&engine.weights, engine.family, self.config)
+        let rates = self.engine.learning.rates.iter().copied();
+        rates.filter(|&rate| rate > 0.0).collect()
     }
 
     fn cut(&self) -> [Cut; 2] {
@@ -156,10 +160,20 @@ impl Learner for Full<'_> {
     }
 
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {
-        let (weights, family) = (&self.engine.weights, self.engine.family);
+        let (weights, family) = (&self.engine.whole()?, self.engine.family);
         let of = |end: &str| weights.var(&format!("{}.{end}", family.output_name()));
         if let Ok(bias) = of("bias") {
             bias.set(&(bias.as_tensor() + shift)?.detach())?;
+        }
+        if let Some(lora) = &self.engine.learning.lora {
+            let targets = what::target_names(family, lora);
+            parts.save_adapter(
+                &folder.join("adapter"),
+                family,
+                &self.engine.weights,
+                lora,
+                &targets,
+            )?;
         }
         if family.pooling() == PoolBy::Family {
             return parts.save_classifier(folder, weights);

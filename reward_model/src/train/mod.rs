@@ -15,6 +15,7 @@ mod rates;
 mod run;
 mod speed;
 mod watch;
+mod what;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -84,9 +85,9 @@ pub enum TrainOutcome {
 
 /// A model being trained: how it gets gradients and rewards, and how it is saved.
 trait Learner {
+    /// Those that learn; gradients and checkpoints are of these alone.
     fn weights(&self) -> &Weights;
-    /// What the learning rate is multiplied by for each weight; 0 for those that stay. The last bias does: the loss is blind to
-    /// it, because every reward moves alike.
+    /// What the learning rate is multiplied by for each of them.
     fn rates(&self) -> Vec<f64>;
     /// What was cut of the training and held-out texts.
     fn cut(&self) -> [Cut; 2];

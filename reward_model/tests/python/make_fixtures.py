@@ -1,6 +1,7 @@
 """Writes tests/fixtures: for each family of models a tiny random reward model, a tokenizer of letters and a few words, and what
 PyTorch computes with them. `python make_fixtures.py [NAME…]` in the environment of install.sh; the results are committed."""
 
+import functools
 import json
 import os
 import string
@@ -86,23 +87,71 @@ def make(name, build):
     texts_tokenizer.save(os.path.join(out, "tokenizer.json"), pretty=False)
     texts = [text for pair in pairs for text in pair]
     ids = [texts_tokenizer.encode(text).ids for text in texts]
-    rewards = torch.stack([model(input_ids=torch.tensor([i])).logits[0, 0] for i in ids])
     means = [model.base_model(input_ids=torch.tensor([i])).last_hidden_state[0].mean(0).tolist() for i in ids]
+    expect(out, model, {"texts": texts, "ids": ids, "means": means}, lambda key: key)
+    print(name)
+
+
+def expect(out, model, known, name):
+    """Writes what PyTorch computes with a model, its gradients under the names that `name` gives."""
+    rewards = torch.stack([model(input_ids=torch.tensor([i])).logits[0, 0] for i in known["ids"]])
     loss = -torch.nn.functional.logsigmoid(rewards[0::2] - rewards[1::2] - margins).mean()
     loss.backward()
     gradients = {}
     for key, p in model.named_parameters():
         if p.grad is None:
-            # A weight that the model has but does not use.
+            # A weight that the model has but does not use, or one that stays.
             continue
         g = p.grad.flatten()
         every = max(1, len(g) // 7)
-        gradients[key] = {"norm": g.norm().item(), "values": g[::every][:7].tolist(), "every": every}
+        gradients[name(key)] = {"norm": g.norm().item(), "values": g[::every][:7].tolist(), "every": every}
+    versions = f"torch {torch.__version__}, transformers {t.__version__}"
     with open(os.path.join(out, "expected.json"), "w") as f:
-        json.dump({"made_with": f"torch {torch.__version__}, transformers {t.__version__}", "texts": texts, "ids": ids, "margins": margins.tolist(),
-                   "rewards": rewards.tolist(), "means": means, "loss": loss.item(), "gradients": gradients}, f, indent=1)
-    print(name, loss.item(), rewards.tolist())
+        json.dump({"made_with": versions, **known, "margins": margins.tolist(), "rewards": rewards.tolist(), "loss": loss.item(),
+                   "gradients": gradients}, f, indent=1)
 
 
-for name in sys.argv[1:] or families:
-    make(name, families[name])
+# Low-rank adapters of the fixtures above, made by peft.
+adapters = {
+    "tiny-lora": ("tiny", ["query", "value"], ["classifier", "pooler"]),
+    "tiny-lora-all": ("tiny", ["query", "key", "value", "dense"], ["classifier", "pooler"]),
+    "qwen3-lora": ("qwen3", ["q_proj", "v_proj"], ["score"]),
+}
+
+
+def make_adapter(name, base, targets, head):
+    import peft
+
+    out, base_folder = os.path.join(OUT, name), os.path.join(OUT, base)
+    torch.manual_seed(11)
+    model = t.AutoModelForSequenceClassification.from_pretrained(base_folder, attn_implementation="eager")
+    config = peft.LoraConfig(task_type="SEQ_CLS", r=3, lora_alpha=6, lora_dropout=0.0, target_modules=targets, modules_to_save=head)
+    model = peft.get_peft_model(model, config).eval()
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            # B starts as zero, which would hide A; the head as the base model's, which would hide that it is saved.
+            if p.requires_grad:
+                p.add_(torch.randn_like(p) * 0.1)
+    model.save_pretrained(out)
+    os.remove(os.path.join(out, "README.md"))
+    path = os.path.join(out, "adapter_config.json")
+    with open(path) as f:
+        saved = json.load(f)
+    # Not where this machine keeps it.
+    saved["base_model_name_or_path"] = base
+    saved["target_modules"].sort()
+    with open(path, "w") as f:
+        json.dump(saved, f, indent=1, sort_keys=True)
+    with open(os.path.join(base_folder, "expected.json")) as f:
+        known = json.load(f)
+    wrappers = ["base_model.model.", "modules_to_save.default.", ".default"]
+    plain = lambda key: functools.reduce(lambda key, wrapper: key.replace(wrapper, ""), wrappers, key)
+    expect(out, model, {"base": base, "peft": peft.__version__, "ids": known["ids"]}, plain)
+    print(name)
+
+
+for name in sys.argv[1:] or [*families, *adapters]:
+    if name in adapters:
+        make_adapter(name, *adapters[name])
+    else:
+        make(name, families[name])

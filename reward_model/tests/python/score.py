@@ -8,17 +8,42 @@ import sys
 import torch
 
 
+def load_adapter(folder):
+    """A base model with an adapter on it, and the folder of the tokenizer: the whole model's, in which the adapter's lies."""
+    import peft
+    import transformers
+
+    config = peft.PeftConfig.from_pretrained(folder)
+    if config.task_type == "SEQ_CLS":
+        base = transformers.AutoModelForSequenceClassification.from_pretrained(config.base_model_name_or_path, num_labels=1)
+    else:
+        base = transformers.AutoModel.from_pretrained(config.base_model_name_or_path)
+    return peft.PeftModel.from_pretrained(base, folder), os.path.dirname(folder)
+
+
 def score(folder, texts):
+    adapter = None
+    if os.path.exists(os.path.join(folder, "adapter_config.json")):
+        adapter, folder = load_adapter(folder)
     if os.path.exists(os.path.join(folder, "modules.json")):
         from sentence_transformers import SentenceTransformer
 
-        rewards = SentenceTransformer(folder, device="cpu").encode(texts, batch_size=5)
+        model = SentenceTransformer(folder, device="cpu")
+        if adapter is not None:
+            # Pooling and the layer on top are the whole model's; the backbone is the base model with the adapter.
+            own = dict(model[0].auto_model.named_parameters())
+            merged = dict(adapter.merge_and_unload().named_parameters())
+            with torch.no_grad():
+                for name, p in own.items():
+                    p.copy_(merged[name])
+        rewards = model.encode(texts, batch_size=5)
         assert rewards.shape == (len(texts), 1), rewards.shape
         return [float(r[0]) for r in rewards]
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    model = adapter if adapter is not None else AutoModelForSequenceClassification.from_pretrained(folder)
+    model.eval()
     assert model.config.num_labels == 1
     rewards = []
     with torch.inference_mode():

@@ -26,7 +26,7 @@ impl Fused {
     ) -> candle_core::Result<()> {
         let tapes = take(&mut scratch.layers);
         let mut input = take(&mut scratch.y);
-        for (i, tape) in tapes.iter().enumerate().rev() {
+        for (i, tape) in tapes.iter().enumerate().skip(self.learns.lowest).rev() {
             let x = if i == 0 {
                 &tape.x
             } else {
@@ -46,11 +46,15 @@ impl Fused {
                 x,
                 scratch,
                 to,
+                below: self.learns.embeddings || i > self.learns.lowest,
             };
             dx = layer.run(batch, read.as_deref(), dx);
         }
         (scratch.layers, scratch.y) = (tapes, input);
-        self.embed_backward(weights, batch, scratch, dx, to)
+        if self.learns.embeddings {
+            self.embed_backward(weights, batch, scratch, dx, to)?;
+        }
+        Ok(())
     }
 }
 
@@ -63,58 +67,23 @@ struct LayerBackward<'a> {
     x: &'a [f32],
     scratch: &'a mut Scratch,
     to: &'a mut Gradients,
+    /// Whether anything learns below the layer.
+    below: bool,
 }
 
 impl LayerBackward<'_> {
-    /// From the gradient of the layer's result to that of its input.
-    fn run(&mut self, batch: &Batch, read: Option<&[usize]>, mut dout: Vec<f32>) -> Vec<f32> {
-        let (hidden, inner) = (self.fused.sizes.hidden, self.fused.sizes.inner);
-        let (layer, tape) = (self.layer, self.tape);
-        self.norm(
-            &tape.after.wide_sum,
-            &layer.dense_norm.gain,
-            self.places.dense_norm,
-            &mut dout,
-        );
-        let mut dsum = dout;
+    /// From the gradient of the layer's result to that of its input, if that is asked for.
+    fn run(&mut self, batch: &Batch, read: Option<&[usize]>, dout: Vec<f32>) -> Vec<f32> {
+        let (layer, tape, mut dsum) = (self.layer, self.tape, dout);
+        let gain = &layer.dense_norm.gain;
+        self.norm(&tape.after.wide_sum, gain, self.places.dense_norm, &mut dsum);
         let dwide = self.narrow(&dropped(&dsum, self.scratch.masks[1]));
-        let panels = &mut self.scratch.panels;
-        let (sum, norm, epsilon) = (
-            &tape.after.sum,
-            &layer.attention_norm,
-            self.fused.sizes.epsilon as f32,
-        );
-        panels.fill_with(self.fused.precision, [sum.len() / hidden, hidden], |row, y| {
-            kernels::layer_norm(
-                &sum[row * hidden..][..y.len()],
-                &norm.gain,
-                &norm.bias,
-                epsilon,
-                y,
-            );
-        });
-        self.dense(self.places.widen, &dwide, [inner, inner]);
-        self.through(&layer.widen, &dwide, [inner, inner], &mut dsum, Write::Add);
+        self.widen(&dwide, &mut dsum);
         self.scratch.wide = dwide;
 
-        self.norm(
-            &tape.after.sum,
-            &layer.attention_norm.gain,
-            self.places.attention_norm,
-            &mut dsum,
-        );
-        let doutput = dropped(&dsum, self.scratch.masks[0]);
-        self.panels(&tape.after.context, hidden);
-        self.dense(self.places.attention[3], &doutput, [hidden, hidden]);
-        let mut dcontext = take(&mut self.scratch.dcontext);
-        dcontext.resize(dsum.len(), 0.0);
-        self.through(
-            &layer.attention[3],
-            &doutput,
-            [hidden, hidden],
-            &mut dcontext,
-            Write::Over,
-        );
+        let gain = &layer.attention_norm.gain;
+        self.norm(&tape.after.sum, gain, self.places.attention_norm, &mut dsum);
+        let dcontext = self.output(&dropped(&dsum, self.scratch.masks[0]));
         let dx = self.attention(batch, read, &dcontext, dsum);
         self.scratch.dcontext = dcontext;
         dx
@@ -124,26 +93,66 @@ impl LayerBackward<'_> {
     fn narrow(&mut self, dsum: &[f32]) -> Vec<f32> {
         let (hidden, inner) = (self.fused.sizes.hidden, self.fused.sizes.inner);
         let (wide, activation) = (&self.tape.after.wide, self.fused.sizes.activation);
+        let (rows, shape) = (wide.len() / inner, [hidden, hidden]);
         let mut dwide = take(&mut self.scratch.wide);
         dwide.resize(wide.len(), 0.0);
-        self.through(
-            &self.layer.narrow,
-            dsum,
-            [hidden, hidden],
-            &mut dwide,
-            Write::Over,
-        );
-        let panels = &mut self.scratch.panels;
-        panels.fill_with(
-            self.fused.precision,
-            [wide.len() / inner, inner],
-            |row, active| {
-                let (at, count) = (row * inner, active.len());
-                activation.backward(&wide[at..][..count], &mut dwide[at..][..count], active);
-            },
-        );
-        self.dense(self.places.narrow, dsum, [hidden, hidden]);
+        self.through(&self.layer.narrow, dsum, shape, &mut dwide, Write::Over);
+        if self.layer.branches[5].is_some() {
+            let mut active = vec![0.0; wide.len()];
+            activation.forward(wide, &mut active);
+            self.beside(5, (dsum, hidden), &active, Some(&mut dwide));
+        }
+        let mut back = |row: usize, active: &mut [f32]| {
+            let (at, count) = (row * inner, active.len());
+            activation.backward(&wide[at..][..count], &mut dwide[at..][..count], active);
+        };
+        if self.learns(self.places.narrow) {
+            let panels = &mut self.scratch.panels;
+            panels.fill_with(self.fused.precision, [rows, inner], back);
+            self.dense(self.places.narrow, dsum, shape);
+        } else {
+            let mut active = vec![0.0; inner];
+            (0..rows).for_each(|row| back(row, &mut active));
+        }
         dwide
+    }
+
+    /// Through the first dense layer, whose input is computed again; adds the gradient by it to `dy`.
+    fn widen(&mut self, dwide: &[f32], dy: &mut [f32]) {
+        let (hidden, inner) = (self.fused.sizes.hidden, self.fused.sizes.inner);
+        let (sum, norm) = (&self.tape.after.sum, &self.layer.attention_norm);
+        let epsilon = self.fused.sizes.epsilon as f32;
+        let y_of = |row: usize, y: &mut [f32]| {
+            let sum = &sum[row * hidden..][..y.len()];
+            kernels::layer_norm(sum, &norm.gain, &norm.bias, epsilon, y);
+        };
+        if self.learns(self.places.widen) {
+            let panels = &mut self.scratch.panels;
+            panels.fill_with(self.fused.precision, [sum.len() / hidden, hidden], y_of);
+            self.dense(self.places.widen, dwide, [inner, inner]);
+        }
+        self.through(&self.layer.widen, dwide, [inner, inner], dy, Write::Add);
+        if self.layer.branches[4].is_some() {
+            let mut y = vec![0.0; sum.len()];
+            let rows = y.chunks_exact_mut(hidden).enumerate();
+            rows.for_each(|(row, y)| y_of(row, y));
+            self.beside(4, (dwide, inner), &y, Some(dy));
+        }
+    }
+
+    /// Through the layer behind the heads, to the gradient by what they give.
+    fn output(&mut self, dsum: &[f32]) -> Vec<f32> {
+        let (hidden, context) = (self.fused.sizes.hidden, &self.tape.after.context);
+        let (place, shape) = (self.places.attention[3], [hidden, hidden]);
+        if self.learns(place) {
+            self.panels(context, hidden);
+            self.dense(place, dsum, shape);
+        }
+        let mut dcontext = take(&mut self.scratch.dcontext);
+        dcontext.resize(dsum.len(), 0.0);
+        self.through(&self.layer.attention[3], dsum, shape, &mut dcontext, Write::Over);
+        self.beside(3, (dsum, hidden), context, Some(&mut dcontext));
+        dcontext
     }
 
     /// Through the heads and the layers of queries, keys and values; `dx` holds the residual's gradient.
@@ -152,9 +161,14 @@ impl LayerBackward<'_> {
         batch: &Batch,
         read: Option<&[usize]>,
         dcontext: &[f32],
-        mut dx: Vec<f32>,
+        dx: Vec<f32>,
     ) -> Vec<f32> {
-        let (hidden, tape, layer) = (self.fused.sizes.hidden, self.tape, self.layer);
+        let (hidden, tape) = (self.fused.sizes.hidden, self.tape);
+        let moves =
+            |part: usize| self.learns(self.places.attention[part]) || self.layer.branches[part].is_some();
+        if !self.below && !(0..3).any(moves) {
+            return Vec::new();
+        }
         // Whatever it holds: the heads write all that is read.
         let mut dqkv = take(&mut self.scratch.dqkv);
         dqkv.resize(tape.qkv.len(), 0.0);
@@ -167,40 +181,76 @@ impl LayerBackward<'_> {
             head.backward(&tape.qkv, own, &mut dqkv, &mut self.scratch.head);
         }
         let rows = dcontext.len() / hidden;
-        let ([q, k, v, _], shape) = (self.places.attention, [hidden, 3 * hidden]);
-        let own = &dqkv[..rows * shape[1]];
-        if let Some(read) = read {
-            let mut queried = take(&mut self.scratch.rows);
-            gather(self.x, read, hidden, &mut queried);
-            self.panels(&queried, hidden);
-            self.scratch.rows = queried;
-            self.dense(q, own, shape);
-        }
-        self.panels(self.x, hidden);
-        if read.is_none() {
-            self.dense(q, own, shape);
-        }
-        self.dense(k, &dqkv[hidden..], shape);
-        self.dense(v, &dqkv[2 * hidden..], shape);
-
-        self.through(&layer.attention[0], own, shape, &mut dx, Write::Add);
-        if let Some(read) = read {
-            let mut all = vec![0.0; self.x.len()];
-            for (&row, from) in read.iter().zip(dx.chunks_exact(hidden)) {
-                kernels::add_scaled(&mut all[row * hidden..][..hidden], from, 1.0);
-            }
-            dx = all;
-        }
-        self.through(&layer.attention[1], &dqkv[hidden..], shape, &mut dx, Write::Add);
-        self.through(
-            &layer.attention[2],
-            &dqkv[2 * hidden..],
-            shape,
-            &mut dx,
-            Write::Add,
-        );
+        let dx = self.projections(read, &dqkv, rows, dx);
         self.scratch.dqkv = dqkv;
         dx
+    }
+
+    /// Through the layers of queries, of which there are `rows`, keys and values.
+    fn projections(
+        &mut self,
+        read: Option<&[usize]>,
+        dqkv: &[f32],
+        rows: usize,
+        mut dx: Vec<f32>,
+    ) -> Vec<f32> {
+        let (hidden, x) = (self.fused.sizes.hidden, self.x);
+        let ([q, k, v, _], shape) = (self.places.attention, [hidden, 3 * hidden]);
+        let dq = &dqkv[..rows * shape[1]];
+        if let Some(read) = read {
+            let mut queried = take(&mut self.scratch.rows);
+            gather(x, read, hidden, &mut queried);
+            self.panels(&queried, hidden);
+            self.dense(q, dq, shape);
+            self.projected(0, dq, &queried, &mut dx);
+            self.scratch.rows = queried;
+        }
+        if [q, k, v].into_iter().any(|place| self.learns(place)) {
+            self.panels(x, hidden);
+        }
+        match read {
+            None => {
+                self.dense(q, dq, shape);
+                self.projected(0, dq, x, &mut dx);
+            }
+            Some(read) if self.below => {
+                let mut all = vec![0.0; x.len()];
+                for (&row, from) in read.iter().zip(dx.chunks_exact(hidden)) {
+                    kernels::add_scaled(&mut all[row * hidden..][..hidden], from, 1.0);
+                }
+                dx = all;
+            }
+            Some(_) => {}
+        }
+        for (part, place) in [(1, k), (2, v)] {
+            let dy = &dqkv[part * hidden..];
+            self.dense(place, dy, shape);
+            self.projected(part, dy, x, &mut dx);
+        }
+        dx
+    }
+
+    /// Through the layer of queries, keys or values and what stands beside it, into the gradient of its input if that is asked for.
+    fn projected(&mut self, part: usize, dy: &[f32], x: &[f32], dx: &mut [f32]) {
+        let shape = [self.fused.sizes.hidden, 3 * self.fused.sizes.hidden];
+        if !self.below {
+            return self.beside(part, (dy, shape[1]), x, None);
+        }
+        self.through(&self.layer.attention[part], dy, shape, dx, Write::Add);
+        self.beside(part, (dy, shape[1]), x, Some(dx));
+    }
+
+    /// Whether a layer's own weight learns.
+    fn learns(&self, [weight, _]: Both) -> bool {
+        !self.to.weights[weight].is_empty()
+    }
+
+    /// Gradients of what stands beside one of the dense layers; `dx` gets its part of that of x.
+    fn beside(&mut self, part: usize, dy: (&[f32], usize), x: &[f32], dx: Option<&mut [f32]>) {
+        if let Some(branch) = &self.layer.branches[part] {
+            let scratch = &mut self.scratch.branch;
+            branch.backward(self.fused.precision, dy, (x, dx), scratch, self.to);
+        }
     }
 
     /// The gradient by a dense layer's input, `dy · w`; `dy` has rows of `outer` that are `stride` apart.
@@ -218,11 +268,13 @@ impl LayerBackward<'_> {
         multiply(dx, inner, left, &dense.backward, write);
     }
 
-    /// Gradients of a norm's gain and bias; that of its result becomes that of its input.
+    /// Gradients of a norm's gain and bias, if they learn; that of its result becomes that of its input.
     fn norm(&mut self, x: &[f32], gain: &[f32], [gains, biases]: Both, dy: &mut [f32]) {
         let [dgain, dbias] = kernels::layer_norm_backward(x, gain, self.fused.sizes.epsilon as f32, dy);
-        kernels::add_scaled(&mut self.to.weights[gains], &dgain, 1.0);
-        kernels::add_scaled(&mut self.to.weights[biases], &dbias, 1.0);
+        if self.learns([gains, biases]) {
+            kernels::add_scaled(&mut self.to.weights[gains], &dgain, 1.0);
+            kernels::add_scaled(&mut self.to.weights[biases], &dbias, 1.0);
+        }
     }
 
     /// Takes in what [`LayerBackward::dense`] multiplies with.
@@ -231,9 +283,12 @@ impl LayerBackward<'_> {
         panels.fill(self.fused.precision, x, [x.len() / inner, inner], inner);
     }
 
-    /// Gradients of a dense layer's weight, `dyᵀ · x`, and bias, where x is in the panels; `dy` has rows of `outer` that are
-    /// `stride` apart.
+    /// Gradients of a dense layer's weight, `dyᵀ · x`, and bias, if they learn, where x is in the panels; `dy` has rows of
+    /// `outer` that are `stride` apart.
     fn dense(&mut self, [weight, bias]: Both, dy: &[f32], [outer, stride]: [usize; 2]) {
+        if !self.learns([weight, bias]) {
+            return;
+        }
         let rows = dy.len().div_ceil(stride);
         let (turned, panels) = (&mut self.scratch.turned, &self.scratch.panels);
         turned.fill(self.fused.precision, dy, [rows, outer], stride);

@@ -78,6 +78,8 @@ impl Fused {
         let shape = [read.len(), hidden];
         let left = scratch.left.view(self.precision, &residual, shape, hidden);
         layer.attention[0].write_part(left, &mut tape.qkv, 3 * hidden);
+        let out = (tape.qkv.as_mut_slice(), 3 * hidden);
+        layer.beside(0, self.precision, &residual, out, &mut scratch.branch);
         let heads = self.heads(batch, Queries::OneOfEach);
         self.after(
             layer,
@@ -103,7 +105,9 @@ impl Fused {
         let shape = [x.len() / hidden, hidden];
         let left = scratch.left.view(self.precision, x, shape, hidden);
         for part in usize::from(!queries)..3 {
-            layer.attention[part].write_part(left, &mut qkv[part * hidden..], 3 * hidden);
+            let out = &mut qkv[part * hidden..];
+            layer.attention[part].write_part(left, out, 3 * hidden);
+            layer.beside(part, self.precision, x, (out, 3 * hidden), &mut scratch.branch);
         }
     }
 
@@ -132,7 +136,9 @@ impl Fused {
             head.forward(qkv, context, log_sums, &mut scratch.head);
         }
         let left = scratch.left.view(precision, context, [rows, hidden], hidden);
-        layer.attention[3].write_onto(left, residual, scratch.masks[0], sum);
+        let beside =
+            |out: &mut [f32]| layer.beside(3, precision, context, (out, hidden), &mut scratch.branch);
+        layer.attention[3].write_onto(left, residual, scratch.masks[0], sum, beside);
         let epsilon = self.sizes.epsilon as f32;
         let norm = &layer.attention_norm;
         let mut y = take(&mut scratch.y);
@@ -141,12 +147,21 @@ impl Fused {
         wide.resize(rows * inner, 0.0);
         let left = scratch.left.view(precision, &y, [rows, hidden], hidden);
         layer.widen.write_part(left, wide, inner);
+        layer.beside(4, precision, &y, (wide, inner), &mut scratch.branch);
         let active =
             |i: usize, to: &mut [f32]| self.sizes.activation.forward(&wide[i * inner..][..inner], to);
         scratch.left.fill_with(precision, [rows, inner], active);
+        let beside = |out: &mut [f32]| {
+            if layer.branches[5].is_some() {
+                let mut active = vec![0.0; wide.len()];
+                self.sizes.activation.forward(wide, &mut active);
+                layer.beside(5, precision, &active, (out, hidden), &mut scratch.branch);
+            }
+        };
+        let left = scratch.left.left();
         layer
             .narrow
-            .write_onto(scratch.left.left(), &y, scratch.masks[1], wide_sum);
+            .write_onto(left, &y, scratch.masks[1], wide_sum, beside);
         scratch.y = y;
         let norm = &layer.dense_norm;
         next.resize(rows * hidden, 0.0);
@@ -207,12 +222,20 @@ impl Dense {
         multiply(out, stride, x, &self.forward, Write::Onto(&self.bias));
     }
 
-    /// `x · wᵀ + b`, of which `mask` drops some, `+ residual`.
-    fn write_onto(&self, x: Left, residual: &[f32], mask: Option<Mask>, out: &mut Vec<f32>) {
+    /// `x · wᵀ + b` and what `beside` adds, of which `mask` drops some, `+ residual`.
+    fn write_onto(
+        &self,
+        x: Left,
+        residual: &[f32],
+        mask: Option<Mask>,
+        out: &mut Vec<f32>,
+        beside: impl FnOnce(&mut [f32]),
+    ) {
         let width = self.bias.len();
         out.resize(residual.len(), 0.0);
         if let Some(mask) = mask {
             self.write_part(x, out, width);
+            beside(out);
             mask.apply(out);
             kernels::add_scaled(out, residual, 1.0);
             return;
@@ -224,6 +247,7 @@ impl Dense {
                 .for_each(|((to, from), bias)| *to = from + bias);
         }
         multiply(out, width, x, &self.forward, Write::Add);
+        beside(out);
     }
 }
 

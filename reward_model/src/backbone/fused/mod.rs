@@ -8,6 +8,8 @@ mod backbone;
 mod backward;
 mod embeddings;
 mod forward;
+mod learns;
+mod lora;
 mod packed;
 mod places;
 mod shared;
@@ -20,6 +22,8 @@ use super::post_norm::{Names, Sizes};
 use super::weights::Weights;
 use attention::HeadScratch;
 pub(crate) use backbone::FusedBackbone;
+use learns::Learns;
+use lora::BranchScratch;
 pub(crate) use packed::Packed;
 use places::Places;
 
@@ -28,6 +32,7 @@ pub(crate) struct Fused {
     places: Places,
     sizes: Sizes,
     precision: Precision,
+    learns: Learns,
 }
 
 /// What an encoder of this kind looks like in a model's file.
@@ -82,15 +87,16 @@ pub(crate) struct Scratch {
     dcontext: Vec<f32>,
     dqkv: Vec<f32>,
     head: HeadScratch,
+    branch: BranchScratch,
     /// What the layer at hand drops: of attention, and of the dense part.
     masks: [Option<Mask>; 2],
 }
 
 /// Gradients by the weights, as a thread adds them up: by place, the words' apart.
 pub(crate) struct Gradients {
-    /// By the weights' places; that of the words is empty.
+    /// By the weights' places; that of the words is empty, and so are those of weights that stay.
     pub weights: Vec<Vec<f32>>,
-    /// By the looked-up words of each text in turn.
+    /// By the looked-up words of each text in turn, if words learn.
     pub words: WordGradients,
 }
 
@@ -128,6 +134,7 @@ impl Fused {
             places,
             sizes,
             precision,
+            learns: Learns::all(sizes.layers),
         })
     }
 

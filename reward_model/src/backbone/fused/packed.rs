@@ -6,6 +6,7 @@ use super::super::Floats;
 use super::super::kernels::units::{Panels, Precision, Rows};
 use super::super::weights::Weights;
 use super::Fused;
+use super::lora::Branch;
 use super::places::{Both, LayerPlaces};
 
 /// A dense layer, `x · wᵀ + b`.
@@ -32,6 +33,8 @@ pub(super) struct Layer {
     pub widen: Dense,
     pub narrow: Dense,
     pub dense_norm: Norm,
+    /// Beside query, key, value, output, the layer that widens and the one that narrows.
+    pub branches: [Option<Branch>; 6],
 }
 
 /// The weights of all layers, packed.
@@ -40,6 +43,7 @@ pub(crate) struct Packed {
     pub(super) layers: Vec<Layer>,
 }
 
+#[derive(Clone, Copy)]
 struct Packer<'a> {
     weights: &'a Weights,
     precision: Precision,
@@ -92,10 +96,19 @@ impl Fused {
             precision: self.precision,
             gradients,
         };
+        let first = to.layers.is_empty();
         to.layers.resize_with(self.places.layers.len(), Layer::default);
         to.layers
             .par_iter_mut()
             .zip(&self.places.layers)
-            .try_for_each(|(to, places)| packer.layer(places, to))
+            .enumerate()
+            .try_for_each(|(i, (to, places))| {
+                // Nothing is asked of what lies below all that learns, and what stays is packed once.
+                let gradients = gradients && i >= self.learns.lowest;
+                if first || !self.learns.still[i] {
+                    Packer { gradients, ..packer }.layer(places, to)?;
+                }
+                self.pack_branches(weights, i, to)
+            })
     }
 }

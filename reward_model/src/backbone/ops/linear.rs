@@ -11,19 +11,22 @@ fn forward(y: &mut [f32], x: &[f32], w: &[f32], [n, inner, outer]: [usize; 3], k
     product(y, outer, Matrix::new(x, n, inner, inner), w, keep);
 }
 
-/// Gradients of `x · wᵀ` by x and w.
-fn backward(x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<[Tensor; 2]> {
+/// Gradients of `x · wᵀ` by x and w, each only where something learns from it.
+fn backward(x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 2]> {
     let ((n, inner), (outer, _)) = (x.dims2()?, w.dims2()?);
     let (xs, ws, dys) = (Floats::of(x)?, Floats::of(w)?, Floats::of(dy)?);
     let dym = Matrix::new(&dys, n, outer, outer);
-    let (mut dx, mut dw) = (vec![0.0; n * inner], vec![0.0; outer * inner]);
-    let (xm, wm) = (
-        Matrix::new(&xs, n, inner, inner),
-        Matrix::new(&ws, outer, inner, inner),
-    );
-    product(&mut dx, inner, dym, wm, false);
-    product(&mut dw, inner, dym.transposed(), xm, false);
-    Ok([tensor(dx, (n, inner))?, tensor(dw, (outer, inner))?])
+    let dx = x.track_op().then(|| {
+        let mut dx = vec![0.0; n * inner];
+        product(&mut dx, inner, dym, Matrix::new(&ws, outer, inner, inner), false);
+        tensor(dx, (n, inner))
+    });
+    let dw = w.track_op().then(|| {
+        let (mut dw, xm) = (vec![0.0; outer * inner], Matrix::new(&xs, n, inner, inner));
+        product(&mut dw, inner, dym.transposed(), xm, false);
+        tensor(dw, (outer, inner))
+    });
+    Ok([dx.transpose()?, dw.transpose()?])
 }
 
 struct Linear;
@@ -59,18 +62,21 @@ impl CustomOp3 for Linear {
         &self,
         x: &Tensor,
         w: &Tensor,
-        _b: &Tensor,
+        b: &Tensor,
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
         let [dx, dw] = backward(x, w, &dy)?;
+        if !b.track_op() {
+            return Ok((dx, dw, None));
+        }
         let outer = w.dim(0)?;
         let mut db = vec![0.0; outer];
         Floats::of(&dy)?
             .chunks_exact(outer)
             .for_each(|row| kernels::add_scaled(&mut db, row, 1.0));
-        Ok((Some(dx), Some(dw), Some(tensor(db, outer)?)))
+        Ok((dx, dw, Some(tensor(db, outer)?)))
     }
 }
 
@@ -107,7 +113,7 @@ impl CustomOp2 for Project {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let [dx, dw] = backward(x, w, &dy.contiguous()?)?;
-        Ok((Some(dx), Some(dw)))
+        Ok((dx, dw))
     }
 }
 

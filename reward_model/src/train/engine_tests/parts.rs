@@ -1,0 +1,119 @@
+//! Gradients of parts of a model: low-rank matrices against peft's, and the last layers.
+
+use serde_json::Value;
+
+use super::super::engine::Engine;
+use super::super::rates;
+use super::{EXACT, Tolerance, check, engine_of, expected, folder};
+use crate::backbone::{Batch, Dropout, Family, Precision, Source, Weights, is_of_branch, noisy};
+use crate::config::{Lora, TrainConfig};
+
+/// A fixture's adapter on its base model, all of which learns but the base model's own weights.
+fn adapted(name: &str, precision: Precision) -> (Engine, Value) {
+    let path = folder(name).join("adapter_config.json");
+    let theirs: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let lora = Lora {
+        rank: theirs["r"].as_u64().unwrap() as usize,
+        alpha: theirs["lora_alpha"].as_f64().unwrap(),
+        dropout: 0.5,
+        target_modules: serde_json::from_value(theirs["target_modules"].clone()).unwrap(),
+    };
+    let adapter = Source::open(&folder(name).join("adapter_model.safetensors"), 0).unwrap();
+    let expected = expected(name);
+    let rates = |weights: &Weights, family: Family| {
+        let learns = |name: &String| is_of_branch(name) || family.is_of_head(name);
+        weights
+            .names
+            .iter()
+            .map(|name| f64::from(u8::from(learns(name))))
+            .collect()
+    };
+    let base = expected["base"].as_str().unwrap();
+    (engine_of(base, precision, Some((lora, adapter)), rates), expected)
+}
+
+/// peft 0.21: the matrices beside layers and the head; and merged the same rewards.
+#[test]
+fn low_rank_matrices_equal_peft() {
+    for name in ["tiny-lora", "tiny-lora-all", "qwen3-lora"] {
+        let (engine, expected) = adapted(name, Precision::F32);
+        assert_eq!(engine.is_by_hand(), name.starts_with("tiny"));
+        check(name, &engine, &expected, EXACT);
+        let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
+        let batch = Batch::new(ids.iter().map(Vec::as_slice));
+        let merged = engine.frozen().unwrap().rewards(&batch).unwrap();
+        for (got, want) in merged.iter().zip(expected["rewards"].as_array().unwrap()) {
+            assert!(
+                (f64::from(*got) - want.as_f64().unwrap()).abs() < EXACT.rewards,
+                "{name}"
+            );
+        }
+        check(name, &engine.by_graph_alone(), &expected, EXACT);
+    }
+}
+
+#[test]
+fn low_rank_matrices_in_bf16_are_close_to_peft() {
+    for name in ["tiny-lora", "tiny-lora-all"] {
+        let (engine, expected) = adapted(name, Precision::Bf16);
+        let tolerance = Tolerance {
+            rewards: 0.02,
+            gradients: 0.05,
+        };
+        check(name, &engine, &expected, tolerance);
+    }
+}
+
+/// What is dropped is the same on the way back, by hand and by graph: their gradients agree, and differ from those of nothing dropped.
+#[test]
+fn dropped_inputs_are_dropped_on_the_way_back() {
+    let gradients = |by_hand: bool, key: Option<u64>| {
+        let (engine, expected) = adapted("tiny-lora-all", Precision::F32);
+        let engine = if by_hand { engine } else { engine.by_graph_alone() };
+        let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
+        let all = key.and_then(|key| Dropout::new(0.2, key, 1, 0));
+        let batch = Batch::new(ids.iter().map(Vec::as_slice)).dropping(all);
+        let mut gradients: Vec<Vec<f32>> = engine.learnt.sizes().into_iter().map(|n| vec![0.0; n]).collect();
+        engine.begin(&mut gradients);
+        let add = || engine.add(0, &batch, |rewards| vec![1.0; rewards.len()]);
+        noisy(key.and_then(|key| Dropout::new(0.5, key, 0, 0)), add).unwrap();
+        engine.collect(&mut gradients);
+        gradients.concat()
+    };
+    let distance = |a: &[f32], b: &[f32]| {
+        let squares = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2));
+        squares.sum::<f64>().sqrt() / a.iter().map(|a| f64::from(*a).powi(2)).sum::<f64>().sqrt()
+    };
+    let by_hand = gradients(true, Some(1));
+    assert!(distance(&by_hand, &gradients(false, Some(1))) < 1e-4);
+    assert!(distance(&by_hand, &gradients(true, Some(2))) > 0.01);
+    assert!(distance(&by_hand, &gradients(true, None)) > 0.01);
+}
+
+/// The last layer and the head alone, whose gradients are as if all learnt.
+#[test]
+fn gradients_of_the_last_layers_do_not_depend_on_the_rest() {
+    let config = TrainConfig {
+        last_layers: 1,
+        ..TrainConfig::layers()
+    };
+    for name in [
+        "tiny",
+        "distilbert",
+        "roberta",
+        "deberta",
+        "modernbert",
+        "qwen3",
+        "gemma2",
+    ] {
+        let rates = |weights: &Weights, family| rates::of(weights, family, &config);
+        let engine = engine_of(name, Precision::F32, None, rates);
+        let expected = expected(name);
+        assert!(
+            engine.learnt.names.len() < engine.weights.names.len() / 2 + 4,
+            "{name}"
+        );
+        check(name, &engine, &expected, EXACT);
+        check(name, &engine.by_graph_alone(), &expected, EXACT);
+    }
+}
