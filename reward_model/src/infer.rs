@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision, Source, W
 use crate::classifier::Classifier;
 use crate::config::Method;
 use crate::data::{Encoder, Example};
-use crate::embed::{BATCH_TOKENS, Embedded, Embedder};
+use crate::embed::{BATCH_TOKENS, Cache, Embedder, Embeddings, Frozen, Progress};
 use crate::error::ModelError;
 use crate::head::{DenseLayer, Pooling};
 use crate::lanes::{Lanes, groups};
@@ -56,7 +57,55 @@ pub struct Scorer {
 struct EmbeddingCache {
     folder: PathBuf,
     base_hash: String,
+    /// Opened for the first texts.
+    opened: Mutex<Option<Cache>>,
 }
+
+impl EmbeddingCache {
+    /// Rewards of texts by their embeddings, which are computed where the cache has them not.
+    fn score(
+        &self,
+        embedder: &mut Embedder,
+        layers: &[DenseLayer],
+        texts: &[String],
+        on_progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Scored>, ModelError> {
+        // A panic elsewhere leaves whole records behind, and the index knows no others.
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = match opened.take() {
+            Some(mut cache) => {
+                // Runs add to it meanwhile.
+                cache.refresh(embedder.lanes)?;
+                cache
+            }
+            None => embedder.cache()?,
+        };
+        let mut told = |done: usize, of: usize, _: f64| on_progress(done, of);
+        let mut progress = Progress::new(texts.len(), &mut told);
+        let mut scored = Vec::with_capacity(texts.len());
+        for texts in texts.chunks(TEXTS_AT_A_TIME) {
+            let never = AtomicBool::new(false);
+            let places = embedder.embed(&mut cache, texts, &never, &mut progress)?;
+            let embeddings = Embeddings::gather(&cache, places.unwrap_or_default(), embedder.lanes)?;
+            for text in 0..embeddings.len() {
+                let vector = embeddings.vectors(text..text + 1, &mut Vec::new())?.to_vec();
+                let (reward, spread) = head_reward(layers, vector);
+                let [tokens, cut_tokens] = embeddings.counts(text);
+                scored.push(Scored {
+                    reward,
+                    spread,
+                    tokens,
+                    cut_tokens,
+                });
+            }
+        }
+        *opened = Some(cache);
+        Ok(scored)
+    }
+}
+
+/// Texts whose embeddings are in memory together.
+const TEXTS_AT_A_TIME: usize = 1 << 14;
 
 impl std::fmt::Debug for Scorer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -136,6 +185,7 @@ impl Scorer {
             self.cache = Some(EmbeddingCache {
                 folder: cache_dir.to_owned(),
                 base_hash: hash_model(base_model)?,
+                opened: Mutex::new(None),
             });
         }
         Ok(self)
@@ -185,8 +235,8 @@ impl Scorer {
             Some(cache),
         ) = (&self.model, &self.cache)
         {
-            let embedder = Embedder {
-                backbone: backbone.as_ref(),
+            let mut embedder = Embedder {
+                backbone: Frozen::Ready(backbone.as_ref()),
                 precision: self.precision,
                 encoder: &self.encoder,
                 pooling: *pooling,
@@ -194,18 +244,7 @@ impl Scorer {
                 cache_dir: &cache.folder,
                 model_hash: &cache.base_hash,
             };
-            let mut told = |done: usize, of: usize, _: f64| on_progress(done, of);
-            let embedded = embedder.embed(texts, &AtomicBool::new(false), &mut told)?;
-            let reward = |text: Embedded| {
-                let (reward, spread) = head_reward(layers, text.vector);
-                Scored {
-                    reward,
-                    spread,
-                    tokens: text.tokens as usize,
-                    cut_tokens: text.cut_tokens as usize,
-                }
-            };
-            return Ok(embedded.into_iter().flatten().map(reward).collect());
+            return cache.score(&mut embedder, layers, texts, on_progress);
         }
         let encoded = self.lanes.install(|| self.encoder.encode_all(texts))?;
         let mut order: Vec<usize> = (0..encoded.len()).collect();
