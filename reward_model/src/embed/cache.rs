@@ -75,11 +75,11 @@ impl Records {
         Ok([word(&head, KEY), word(&head, KEY + 4)])
     }
 
-    /// A record's vector, put into `to`.
+    /// A record's vector, put into `to`; gives tokens and cut tokens.
     ///
     /// # Errors
     /// When the file cannot be read, or no longer holds what was written.
-    pub fn vector(&self, place: u32, to: &mut [f32]) -> Result<(), ModelError> {
+    pub fn vector(&self, place: u32, to: &mut [f32]) -> Result<[u32; 2], ModelError> {
         let mut record = vec![0; self.size()];
         self.read(&mut record, place)?;
         if !is_whole(&record) {
@@ -90,7 +90,7 @@ impl Records {
         for (x, bytes) in to.iter_mut().zip(record[HEAD..].chunks_exact(4)) {
             *x = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         }
-        Ok(())
+        Ok([word(&record, KEY), word(&record, KEY + 4)])
     }
 }
 

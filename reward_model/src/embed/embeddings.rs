@@ -36,22 +36,18 @@ impl Embeddings {
     fn within(bytes: usize, cache: &Cache, places: Vec<u32>, lanes: &Lanes) -> Result<Self, ModelError> {
         let records = Arc::clone(cache.records());
         let width = records.width();
-        let read = places.par_iter().map(|&place| records.tokens(place));
-        let counts: Vec<[u32; 2]> = lanes.install(|| read.collect::<Result<_, _>>())?;
-        let held = if places.len() * width * size_of::<f32>() <= bytes {
+        let (counts, held): (Result<_, _>, _) = if places.len() * width * size_of::<f32>() <= bytes {
             let mut vectors = vec![0.0; places.len() * width];
             let each = vectors.par_chunks_mut(width).zip(&places);
-            lanes.install(|| {
-                each.map(|(to, &place)| records.vector(place, to))
-                    .collect::<Result<(), _>>()
-            })?;
-            Held::Vectors(vectors)
+            let read = each.map(|(to, &place)| records.vector(place, to));
+            (lanes.install(|| read.collect()), Held::Vectors(vectors))
         } else {
-            Held::Places(places)
+            let read = places.par_iter().map(|&place| records.tokens(place));
+            (lanes.install(|| read.collect()), Held::Places(places))
         };
         Ok(Self {
             records,
-            counts,
+            counts: counts?,
             held,
         })
     }

@@ -146,13 +146,19 @@ fn train_on(
     let started = Instant::now();
     let config = request.config;
     check::check(config)?;
-    let train = Pairs::survey(request.train, config)?;
+    // Both read much and wait for nothing else.
+    let (train, base_hash) = std::thread::scope(|scope| {
+        let base_hash = scope.spawn(|| hash_model(&config.base_model));
+        let train = Pairs::survey(request.train, config);
+        (train, base_hash.join())
+    });
+    let train = train?;
     if train.len() == 0 {
         return Err(TrainError::NoPairs);
     }
+    let base_hash = base_hash.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let held_out: &[Pair] = &request.held_out;
     let held_out = Pairs::survey(&held_out, config)?;
-    let base_hash = hash_model(&config.base_model)?;
     let fingerprint = identity::fingerprint(config, &base_hash, [&train.hash, &held_out.hash]);
     let changed = || TrainError::Changed {
         run_dir: request.run_dir.to_owned(),

@@ -136,7 +136,8 @@ impl<'a> Run<'a> {
     /// One batch: gradients, their norm limited, an update.
     fn step(&mut self) -> Result<Done, TrainError> {
         let (config, step) = (self.setting.request.config, self.state.step);
-        let pairs = self.setting.train;
+        let (pairs, lanes) = (self.setting.train, self.setting.lanes);
+        let elements = self.gradients.iter().map(Vec::len).sum();
         let batch = self
             .batches
             .of(step / self.plan.per_epoch, step % self.plan.per_epoch);
@@ -149,7 +150,7 @@ impl<'a> Run<'a> {
         };
         self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
         let seen = self.learner.gradients(batch, &losses, &mut self.gradients)?;
-        let grad_norm = self.setting.lanes.install(|| norm(&self.gradients));
+        let grad_norm = lanes.install_for(elements, || norm(&self.gradients));
         let told = || (step + 1, pairs.ids(batch));
         if !seen.loss.is_finite() || !grad_norm.is_finite() {
             return Err(broken(Fault::NotFinite, told(), config));
@@ -174,9 +175,7 @@ impl<'a> Run<'a> {
             },
         };
         let (optimizer, gradients, weights) = (&mut self.optimizer, &self.gradients, self.learner.weights());
-        self.setting
-            .lanes
-            .install(|| optimizer.step(weights, gradients, update))?;
+        lanes.install_for(elements, || optimizer.step(weights, gradients, update))?;
         self.state.step += 1;
         self.clock.speed.add(batch.len(), seen.tokens);
         Ok(Done {
