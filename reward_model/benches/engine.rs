@@ -111,7 +111,7 @@ fn training(
     place: &Path,
     precision: Precision,
 ) -> Result<(), Box<dyn Error>> {
-    let request = TrainRequest {
+    let request: TrainRequest = TrainRequest {
         config: TrainConfig {
             base_model: base.into(),
             precision,
@@ -195,7 +195,7 @@ fn scoring(base: &str, pairs: &[Pair], place: &Path, precision: Precision) -> Re
 
 /// A reward model made of a base model that is none yet.
 fn one_step(base: &str, pairs: &[Pair], place: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let request = TrainRequest {
+    let request: TrainRequest = TrainRequest {
         config: TrainConfig {
             base_model: base.into(),
             ..TrainConfig::full()

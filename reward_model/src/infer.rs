@@ -1,9 +1,9 @@
 //! Rewards from a model folder.
 
+mod cached;
+
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,13 +12,14 @@ use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision, Source, W
 use crate::classifier::Classifier;
 use crate::config::Method;
 use crate::data::{Encoder, Example};
-use crate::embed::{BATCH_TOKENS, Cache, Embedder, Embeddings, Frozen, Progress};
+use crate::embed::{BATCH_TOKENS, Embedder, Frozen};
 use crate::error::ModelError;
 use crate::head::{DenseLayer, Pooling};
 use crate::lanes::{Lanes, groups};
 use crate::padding;
 use crate::save::{About, Kind, check_tokenizer, kind};
 use crate::train::hash_model;
+use cached::EmbeddingCache;
 
 /// A response's reward.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -52,60 +53,6 @@ pub struct Scorer {
     about: Option<About>,
     cache: Option<EmbeddingCache>,
 }
-
-/// Where embeddings of the base model are kept.
-struct EmbeddingCache {
-    folder: PathBuf,
-    base_hash: String,
-    /// Opened for the first texts.
-    opened: Mutex<Option<Cache>>,
-}
-
-impl EmbeddingCache {
-    /// Rewards of texts by their embeddings, which are computed where the cache has them not.
-    fn score(
-        &self,
-        embedder: &mut Embedder,
-        layers: &[DenseLayer],
-        texts: &[String],
-        on_progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Scored>, ModelError> {
-        // A panic elsewhere leaves whole records behind, and the index knows no others.
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut cache = match opened.take() {
-            Some(mut cache) => {
-                // Runs add to it meanwhile.
-                cache.refresh(embedder.lanes)?;
-                cache
-            }
-            None => embedder.cache()?,
-        };
-        let mut told = |done: usize, of: usize, _: f64| on_progress(done, of);
-        let mut progress = Progress::new(texts.len(), &mut told);
-        let mut scored = Vec::with_capacity(texts.len());
-        for texts in texts.chunks(TEXTS_AT_A_TIME) {
-            let never = AtomicBool::new(false);
-            let places = embedder.embed(&mut cache, texts, &never, &mut progress)?;
-            let embeddings = Embeddings::gather(&cache, places.unwrap_or_default(), embedder.lanes)?;
-            for text in 0..embeddings.len() {
-                let vector = embeddings.vectors(text..text + 1, &mut Vec::new())?.to_vec();
-                let (reward, spread) = head_reward(layers, vector);
-                let [tokens, cut_tokens] = embeddings.counts(text);
-                scored.push(Scored {
-                    reward,
-                    spread,
-                    tokens,
-                    cut_tokens,
-                });
-            }
-        }
-        *opened = Some(cache);
-        Ok(scored)
-    }
-}
-
-/// Texts whose embeddings are in memory together.
-const TEXTS_AT_A_TIME: usize = 1 << 14;
 
 impl std::fmt::Debug for Scorer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -182,11 +129,7 @@ impl Scorer {
             .as_ref()
             .is_none_or(|about| about.config.method == Method::Head);
         if is_of_base && matches!(self.model, Model::Head { .. }) {
-            self.cache = Some(EmbeddingCache {
-                folder: cache_dir.to_owned(),
-                base_hash: hash_model(base_model)?,
-                opened: Mutex::new(None),
-            });
+            self.cache = Some(EmbeddingCache::new(cache_dir, hash_model(base_model)?));
         }
         Ok(self)
     }

@@ -51,32 +51,7 @@ impl<'a> Head<'a> {
             cache_dir: request.cache_dir,
             model_hash: setting.base_hash,
         };
-        let mut cache = embedder.cache()?;
-        let mut tell = |done, total, tokens_per_second| {
-            on_event(Event::Embedding {
-                done,
-                total,
-                tokens_per_second,
-            });
-        };
-        let sides = [setting.train, setting.held_out];
-        let mut progress = Progress::new(sides.iter().map(|pairs| pairs.texts()).sum(), &mut tell);
-        let mut embeddings = Vec::new();
-        for pairs in sides {
-            let mut places = Vec::with_capacity(pairs.texts());
-            pairs.each_text(setting.encoder, &mut |texts| {
-                let Some(found) = embedder.embed(&mut cache, texts, stop, &mut progress)? else {
-                    return Ok(ControlFlow::Break(()));
-                };
-                places.extend(found);
-                Ok(ControlFlow::Continue(()))
-            })?;
-            if places.len() < pairs.texts() {
-                return Ok(None);
-            }
-            embeddings.push(Embeddings::gather(&cache, places, setting.lanes)?);
-        }
-        let (Some(held_out), Some(train)) = (embeddings.pop(), embeddings.pop()) else {
+        let Some([train, held_out]) = embed(setting, &mut embedder, stop, on_event)? else {
             return Ok(None);
         };
         let members = request.config.ensemble;
@@ -182,6 +157,43 @@ impl Learner for Head<'_> {
         };
         parts.save_head(folder, self.pooling, &[heads, mean])
     }
+}
+
+/// The embeddings of the training and held-out responses; nothing when `stop` was raised on the way.
+fn embed(
+    setting: &Setting,
+    embedder: &mut Embedder,
+    stop: &AtomicBool,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Option<[Embeddings; 2]>, TrainError> {
+    let mut tell = |done, total, tokens_per_second| {
+        on_event(Event::Embedding {
+            done,
+            total,
+            tokens_per_second,
+        });
+    };
+    let total = setting.train.texts() + setting.held_out.texts();
+    let (mut cache, mut progress) = (embedder.cache()?, Progress::new(total, &mut tell));
+    let mut side = |pairs: &Pairs| -> Result<Option<Embeddings>, TrainError> {
+        let mut places = Vec::with_capacity(pairs.texts());
+        pairs.each_text(setting.encoder, &mut |texts| {
+            let Some(found) = embedder.embed(&mut cache, texts, stop, &mut progress)? else {
+                return Ok(ControlFlow::Break(()));
+            };
+            places.extend(found);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if places.len() < pairs.texts() {
+            return Ok(None);
+        }
+        Ok(Some(Embeddings::gather(&cache, places, setting.lanes)?))
+    };
+    let Some(train) = side(setting.train)? else {
+        return Ok(None);
+    };
+    let held_out = side(setting.held_out)?;
+    Ok(held_out.map(|held_out| [train, held_out]))
 }
 
 /// How often each of `pairs` is drawn for each member of an ensemble: once for a single one, else as often as a Poisson variable

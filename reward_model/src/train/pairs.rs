@@ -16,6 +16,9 @@ const BLOCK_TEXTS: usize = 1 << 14;
 /// Takes a pair; a break ends the pass without an error.
 pub type Take<'a> = dyn FnMut(&Pair) -> Result<ControlFlow<()>, TrainError> + 'a;
 
+/// Takes some texts; a break ends the pass without an error.
+pub(super) type TakeTexts<'a> = dyn FnMut(&[String]) -> Result<ControlFlow<()>, TrainError> + 'a;
+
 /// Pairs that can be gone through again and again, the same ones in the same order each time: a list, or files.
 pub trait PairSource: Sync {
     /// Hands over one pair after the other until `take` breaks or fails.
@@ -119,11 +122,7 @@ impl<'a> Pairs<'a> {
     ///
     /// # Errors
     /// A conversation that the chat template refuses, a source that now holds other pairs, and those of `take`.
-    pub fn each_text(
-        &self,
-        encoder: &Encoder,
-        take: &mut dyn FnMut(&[String]) -> Result<ControlFlow<()>, TrainError>,
-    ) -> Result<(), TrainError> {
+    pub fn each_text(&self, encoder: &Encoder, take: &mut TakeTexts) -> Result<(), TrainError> {
         let (mut block, mut bytes, mut stopped) = (Vec::new(), 0, false);
         let mut hash = PairHash::default();
         self.source.each(&mut |pair| {

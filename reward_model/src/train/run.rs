@@ -238,7 +238,7 @@ impl<'a> Run<'a> {
         let request = self.setting.request;
         if rewards.iter().flatten().any(|reward| !reward.is_finite()) {
             let step = (self.state.step, Vec::new());
-            return Err(broken(Fault::NotFinite, step, &request.config));
+            return Err(broken(Fault::NotFinite, step, request.config));
         }
         let preferred = rewards
             .into_iter()
