@@ -136,7 +136,7 @@ fn training(
     precision: Precision,
 ) -> Result<(), Box<dyn Error>> {
     let method = std::env::var("METHOD").unwrap_or_else(|_| "full".to_owned());
-    let request = TrainRequest {
+    let request: TrainRequest = TrainRequest {
         config: TrainConfig {
             base_model: base.into(),
             precision,
@@ -226,7 +226,7 @@ fn scoring(
 
 /// A reward model made of a base model that is none yet.
 fn one_step(base: &str, pairs: &[Pair], place: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let request = TrainRequest {
+    let request: TrainRequest = TrainRequest {
         config: TrainConfig {
             base_model: base.into(),
             ..TrainConfig::full()

@@ -264,17 +264,18 @@ impl Encoder {
         }
     }
 
-    /// The texts of pairs, one response after the other.
-    pub(crate) fn texts(&self, pairs: &[Pair]) -> Result<Vec<String>, TrainError> {
-        let text = |pair: &Pair, response: &str| {
+    /// The texts of a pair's responses.
+    pub(crate) fn texts<'a>(
+        &'a self,
+        pair: &'a Pair,
+    ) -> impl Iterator<Item = Result<String, TrainError>> + 'a {
+        pair.responses().map(|response| {
             self.text(&pair.prompt, response)
                 .map_err(|error| TrainError::Pair {
                     id: pair.id.clone(),
                     message: error.to_string(),
                 })
-        };
-        let each = |pair| Pair::responses(pair).map(move |response| text(pair, response));
-        pairs.iter().flat_map(each).collect()
+        })
     }
 
     /// Token ids of a rendered text. The response stands last: leaving out the beginning keeps it whole if it fits, then as

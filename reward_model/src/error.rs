@@ -54,6 +54,9 @@ pub enum TrainError {
     /// The base model, the cache or the run's own folder cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The pairs cannot be gone through: their source says why.
+    #[error("the training pairs cannot be read: {0}")]
+    Source(String),
     /// There is nothing to train on.
     #[error("there are no training pairs")]
     NoPairs,

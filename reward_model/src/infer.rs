@@ -1,8 +1,9 @@
 //! Rewards from a model folder.
 
+mod cached;
+
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,13 +12,14 @@ use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision, Source, W
 use crate::classifier::Classifier;
 use crate::config::Method;
 use crate::data::{Encoder, Example};
-use crate::embed::{BATCH_TOKENS, Embedded, Embedder};
+use crate::embed::{BATCH_TOKENS, Embedder, Frozen};
 use crate::error::ModelError;
 use crate::head::{DenseLayer, Pooling};
 use crate::lanes::{Lanes, groups};
 use crate::padding;
 use crate::save::{About, Kind, check_tokenizer, kind};
 use crate::train::hash_model;
+use cached::EmbeddingCache;
 
 /// A response's reward.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -50,12 +52,6 @@ pub struct Scorer {
     lanes: Lanes,
     about: Option<About>,
     cache: Option<EmbeddingCache>,
-}
-
-/// Where embeddings of the base model are kept.
-struct EmbeddingCache {
-    folder: PathBuf,
-    base_hash: String,
 }
 
 impl std::fmt::Debug for Scorer {
@@ -137,10 +133,7 @@ impl Scorer {
             .as_ref()
             .is_none_or(|about| about.config.method == Method::Head);
         if is_of_base && matches!(self.model, Model::Head { .. }) {
-            self.cache = Some(EmbeddingCache {
-                folder: cache_dir.to_owned(),
-                base_hash: hash_model(base_model)?,
-            });
+            self.cache = Some(EmbeddingCache::new(cache_dir, hash_model(base_model)?));
         }
         Ok(self)
     }
@@ -189,8 +182,8 @@ impl Scorer {
             Some(cache),
         ) = (&self.model, &self.cache)
         {
-            let embedder = Embedder {
-                backbone: backbone.as_ref(),
+            let mut embedder = Embedder {
+                backbone: Frozen::Ready(backbone.as_ref()),
                 precision: self.precision,
                 encoder: &self.encoder,
                 pooling: *pooling,
@@ -198,18 +191,7 @@ impl Scorer {
                 cache_dir: &cache.folder,
                 model_hash: &cache.base_hash,
             };
-            let mut told = |done: usize, of: usize, _: f64| on_progress(done, of);
-            let embedded = embedder.embed(texts, &AtomicBool::new(false), &mut told)?;
-            let reward = |text: Embedded| {
-                let (reward, spread) = head_reward(layers, text.vector);
-                Scored {
-                    reward,
-                    spread,
-                    tokens: text.tokens as usize,
-                    cut_tokens: text.cut_tokens as usize,
-                }
-            };
-            return Ok(embedded.into_iter().flatten().map(reward).collect());
+            return cache.score(&mut embedder, layers, texts, on_progress);
         }
         let encoded = self.lanes.install(|| self.encoder.encode_all(texts))?;
         let mut order: Vec<usize> = (0..encoded.len()).collect();

@@ -28,6 +28,9 @@ pub fn one_thread_per_operation() -> bool {
     true
 }
 
+/// Numbers that one thread goes through in some ten microseconds.
+pub(crate) const FEW: usize = 1 << 16;
+
 /// A pool of threads, each of which works on a few texts alone.
 pub(crate) struct Lanes {
     pool: rayon::ThreadPool,
@@ -52,6 +55,11 @@ impl Lanes {
     /// Runs `f` where rayon's parallel iterators use this pool.
     pub fn install<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
         self.pool.install(f)
+    }
+
+    /// [`Lanes::install`] for work on so many numbers: a few are done here before a lane has woken up.
+    pub fn install_for<T: Send>(&self, elements: usize, f: impl FnOnce() -> T + Send) -> T {
+        if elements <= FEW { f() } else { self.install(f) }
     }
 
     /// Calls `work(0)`, `work(1)`, … `work(jobs − 1)` on the lanes and `consume` with the results, in that order and on

@@ -37,4 +37,4 @@ pub use infer::{Scored, Scorer};
 pub use lanes::one_thread_per_operation;
 pub use optimizer::{Rule, Schedule};
 pub use save::{About, check_base_model};
-pub use train::{Event, TrainOutcome, TrainRequest, train};
+pub use train::{Event, PairSource, Take, TrainOutcome, TrainRequest, train};

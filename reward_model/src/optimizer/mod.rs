@@ -11,12 +11,13 @@ use rayon::prelude::*;
 
 use crate::backbone::{Source, Weights, save_slices, squares};
 use crate::error::ModelError;
+use crate::lanes::FEW;
 
 pub use rules::Rule;
 pub use schedule::Schedule;
 
 /// Elements that one thread updates at a time; also the unit of sums, so that these have one order on every machine.
-const CHUNK: usize = 1 << 16;
+const CHUNK: usize = FEW;
 
 /// Makes all gradients zero.
 pub(crate) fn empty(gradients: &mut [Vec<f32>]) {
@@ -29,6 +30,9 @@ pub(crate) fn norm(gradients: &[Vec<f32>]) -> f64 {
     gradients
         .iter()
         .map(|g| {
+            if g.len() <= CHUNK {
+                return squares(g);
+            }
             g.par_chunks(CHUNK)
                 .map(squares)
                 .collect::<Vec<_>>()
@@ -153,9 +157,12 @@ impl InplaceOp1 for Step<'_> {
         };
         let (first, second) = &mut *moments;
         let numbers = self.rule.numbers(self.update, self.decay);
-        let chunks = data[from..to]
-            .par_chunks_mut(CHUNK)
-            .zip(self.gradient.par_chunks(CHUNK));
+        let data = &mut data[from..to];
+        if data.len() <= CHUNK {
+            self.rule.apply(&numbers, data, self.gradient, first, second);
+            return Ok(());
+        }
+        let chunks = data.par_chunks_mut(CHUNK).zip(self.gradient.par_chunks(CHUNK));
         let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
         chunks
             .zip(moments)

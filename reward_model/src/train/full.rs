@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::engine::{Engine, SLOTS};
+use super::pairs::Pairs;
+use super::token_store::TokenStore;
 use super::what;
 use super::{Learner, PairLosses, Seen, Setting};
 use crate::backbone::{Batch, Dropout, Family, ModelConfig, Weights, noisy};
 use crate::config::{PoolBy, TrainConfig};
-use crate::data::{Cut, Encoded, Pair};
+use crate::data::Cut;
 use crate::embed::BATCH_TOKENS;
 use crate::error::{ModelError, TrainError};
 use crate::head::Pooling;
@@ -20,9 +22,11 @@ use crate::save::{Linear, Parts};
 /// The model and the token ids it learns from.
 pub(super) struct Full<'a> {
     engine: Engine,
-    /// The responses of each pair.
-    train: Vec<Vec<Encoded>>,
-    held_out: Vec<Vec<Encoded>>,
+    pairs: &'a Pairs<'a>,
+    /// Tokens of the training and held-out responses.
+    train: TokenStore,
+    held_out: TokenStore,
+    held_out_pairs: usize,
     lanes: &'a Lanes,
     cut: [Cut; 2],
     config: &'a TrainConfig,
@@ -34,28 +38,22 @@ impl<'a> Full<'a> {
         let base = &request.config.base_model;
         let config = ModelConfig::load(base)?;
         let family = Family::of(&config)?.pooled(request.config.pooling);
-        let loaded = what::load(family, &config, &request.config)?;
+        let loaded = what::load(family, &config, request.config)?;
         let engine = Engine::new(family, config, loaded, request.config.precision)?;
-        let mut cut = [Cut::default(); 2];
-        let encode = |pairs: &[Pair], cut: &mut Cut| -> Result<Vec<Vec<Encoded>>, TrainError> {
-            let texts = setting.encoder.texts(pairs)?;
-            let encoded = setting.lanes.install(|| setting.encoder.encode_all(&texts))?;
-            encoded
-                .iter()
-                .for_each(|text| cut.add(text.ids.len(), text.cut_tokens));
-            let mut encoded = encoded.into_iter();
-            let responses = |pair: &Pair| encoded.by_ref().take(2 + pair.lower.len()).collect();
-            Ok(pairs.iter().map(responses).collect())
+        let tokens = |name: &str, pairs: &Pairs| {
+            TokenStore::fill(request.run_dir, name, pairs, setting.encoder, setting.lanes)
         };
-        let train = encode(&request.train, &mut cut[0])?;
-        let held_out = encode(&request.held_out, &mut cut[1])?;
+        let (train, train_cut) = tokens("train", setting.train)?;
+        let (held_out, held_out_cut) = tokens("held-out", setting.held_out)?;
         Ok(Self {
             engine,
+            pairs: setting.train,
             train,
             held_out,
+            held_out_pairs: setting.held_out.len(),
             lanes: setting.lanes,
-            cut,
-            config: &request.config,
+            cut: [train_cut, held_out_cut],
+            config: request.config,
         })
     }
 
@@ -64,8 +62,8 @@ impl<'a> Full<'a> {
         let (mut seen, config) = (Seen::default(), self.config);
         for &pair in pairs {
             let dropout = |share| Dropout::new(share, config.seed, losses.step, pair);
-            let texts = self.train[pair].iter().map(|text| text.ids.as_slice());
-            let batch = Batch::new(texts).dropping(dropout(config.dropout));
+            let texts = self.train.read(self.pairs.texts_of(pair))?;
+            let batch = Batch::new(texts.iter().map(Vec::as_slice)).dropping(dropout(config.dropout));
             let slopes = |rewards: &[f32]| {
                 let rewards: Vec<f64> = rewards.iter().copied().map(f64::from).collect();
                 let slopes = losses.slopes(pair, &rewards, &mut seen);
@@ -108,10 +106,10 @@ impl Learner for Full<'_> {
         self.cut
     }
 
-    fn lengths(&self) -> Vec<usize> {
-        self.train
-            .iter()
-            .map(|texts| texts.iter().map(|text| text.ids.len()).max().unwrap_or(0))
+    fn lengths(&self) -> Vec<u32> {
+        let longest = |pair| self.pairs.texts_of(pair).map(|text| self.train.len(text)).max();
+        (0..self.pairs.len())
+            .map(|pair| longest(pair).unwrap_or(0) as u32)
             .collect()
     }
 
@@ -121,7 +119,7 @@ impl Learner for Full<'_> {
         losses: &PairLosses,
         gradients: &mut [Vec<f32>],
     ) -> Result<Seen, TrainError> {
-        let size = |pair: usize| self.train[pair].iter().map(|text| text.ids.len()).sum::<usize>();
+        let size = |pair: usize| self.train.tokens(self.pairs.texts_of(pair));
         self.lanes.install(|| self.engine.refresh())?;
         self.engine.begin(gradients);
         let slots = self.deal(pairs, size);
@@ -138,15 +136,18 @@ impl Learner for Full<'_> {
 
     fn held_out(&self, stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError> {
         let model = self.engine.frozen()?;
-        let ids = |text: usize| self.held_out[text / 2][text % 2].ids.as_slice();
-        let mut order: Vec<usize> = (0..2 * self.held_out.len()).collect();
-        order.sort_by_key(|&text| std::cmp::Reverse(ids(text).len()));
+        let mut order: Vec<usize> = (0..2 * self.held_out_pairs).collect();
+        order.sort_by_key(|&text| std::cmp::Reverse(self.held_out.len(text)));
         let jobs = groups(
-            order.into_iter().map(|text| (text, ids(text).len())),
+            order.into_iter().map(|text| (text, self.held_out.len(text))),
             BATCH_TOKENS,
         );
         let mut rewards: HashMap<usize, f32> = HashMap::new();
-        let work = |job: usize| model.rewards(&Batch::new(jobs[job].iter().map(|&text| ids(text))));
+        let work = |job: usize| {
+            let texts = jobs[job].iter().map(|&text| self.held_out.read(text..text + 1));
+            let texts = texts.collect::<Result<Vec<_>, _>>()?.concat();
+            model.rewards(&Batch::new(texts.iter().map(Vec::as_slice)))
+        };
         self.lanes.run(jobs.len(), work, |job, values| {
             rewards.extend(jobs[job].iter().copied().zip(values));
             Ok(if stop.load(Ordering::Relaxed) {
@@ -156,7 +157,7 @@ impl Learner for Full<'_> {
             })
         })?;
         let pair = |i: usize| Some([*rewards.get(&(2 * i))?, *rewards.get(&(2 * i + 1))?]);
-        Ok((0..self.held_out.len()).map(pair).collect())
+        Ok((0..self.held_out_pairs).map(pair).collect())
     }
 
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {

@@ -1,36 +1,38 @@
 //! A linear head on pooled embeddings of the frozen base model.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use candle_core::{DType, Device, Tensor};
 
+use super::pairs::Pairs;
 use super::{Event, Learner, PairLosses, Seen, Setting};
 use crate::backbone::{Family, Floats, ModelConfig, Weights, add_scaled, dot};
-use crate::data::{Cut, Pair};
-use crate::embed::{Embedded, Embedder};
+use crate::data::Cut;
+use crate::embed::{Embedder, Embeddings, Frozen, Progress};
 use crate::error::{ModelError, TrainError};
 use crate::head::Pooling;
 use crate::random::Random;
 use crate::save::{Linear, Parts};
 
 /// The heads and the embeddings they learn from.
-pub(super) struct Head {
+pub(super) struct Head<'a> {
     /// One row for each member of the ensemble.
     weights: Weights,
     pooling: Pooling,
-    /// Those of the responses of each pair.
-    train: Vec<Vec<Embedded>>,
-    held_out: Vec<Vec<Embedded>>,
-    cut: [Cut; 2],
+    pairs: &'a Pairs<'a>,
+    /// Those of the training and held-out responses.
+    train: Embeddings,
+    held_out: Embeddings,
     /// How often each pair counts for each member.
-    counts: Vec<Vec<f64>>,
+    counts: Vec<Vec<u8>>,
 }
 
-impl Head {
+impl<'a> Head<'a> {
     /// Embeds all texts, or takes them from the cache; nothing when `stop` was raised on the way.
     pub fn new(
-        setting: &Setting,
+        setting: &Setting<'a>,
         stop: &AtomicBool,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Option<Self>, TrainError> {
@@ -38,41 +40,20 @@ impl Head {
         let base = &request.config.base_model;
         let config = ModelConfig::load(base)?;
         let family = Family::of(&config)?;
-        let backbone = family.backbone_of(&config, base, request.config.precision)?;
         let pooling = Pooling::mean(family.hidden(&config)?);
-        let embedder = Embedder {
-            backbone: backbone.as_ref(),
+        let load = || family.backbone_of(&config, base, request.config.precision);
+        let mut embedder = Embedder {
+            backbone: Frozen::Loads(Box::new(load)),
             precision: request.config.precision,
             encoder: setting.encoder,
             pooling,
             lanes: setting.lanes,
-            cache_dir: &request.cache_dir,
+            cache_dir: request.cache_dir,
             model_hash: setting.base_hash,
         };
-        let mut all = setting.encoder.texts(&request.train)?;
-        all.extend(setting.encoder.texts(&request.held_out)?);
-        let embedded = embedder.embed(&all, stop, &mut |done, total, tokens_per_second| {
-            on_event(Event::Embedding {
-                done,
-                total,
-                tokens_per_second,
-            });
-        })?;
-        let Some(embedded) = embedded else {
+        let Some([train, held_out]) = embed(setting, &mut embedder, stop, on_event)? else {
             return Ok(None);
         };
-        let mut embedded = embedded.into_iter();
-        let mut of = |pairs: &[Pair]| -> Vec<Vec<Embedded>> {
-            let responses = |pair: &Pair| embedded.by_ref().take(2 + pair.lower.len()).collect();
-            pairs.iter().map(responses).collect()
-        };
-        let (train, held_out) = (of(&request.train), of(&request.held_out));
-        let cut = [&train, &held_out].map(|pairs| {
-            let mut cut = Cut::default();
-            let texts = pairs.iter().flatten();
-            texts.for_each(|text| cut.add(text.tokens as usize, text.cut_tokens as usize));
-            cut
-        });
         let members = request.config.ensemble;
         let mut weights = Weights::default();
         // From zero, so that the head's first word is "I do not know"; the loss is convex, any start does.
@@ -83,10 +64,10 @@ impl Head {
         Ok(Some(Self {
             weights,
             pooling,
-            counts: counts(members, train.len(), request.config.seed),
+            counts: counts(members, setting.train.len(), request.config.seed),
+            pairs: setting.train,
             train,
             held_out,
-            cut,
         }))
     }
 
@@ -95,7 +76,7 @@ impl Head {
     }
 }
 
-impl Learner for Head {
+impl Learner for Head<'_> {
     fn weights(&self) -> &Weights {
         &self.weights
     }
@@ -105,12 +86,12 @@ impl Learner for Head {
     }
 
     fn cut(&self) -> [Cut; 2] {
-        self.cut
+        [&self.train, &self.held_out].map(Embeddings::cut)
     }
 
-    fn lengths(&self) -> Vec<usize> {
+    fn lengths(&self) -> Vec<u32> {
         // One length for all: there is no padding or lane to be fair to, so batches are drawn at random.
-        vec![1; self.train.len()]
+        vec![1; self.pairs.len()]
     }
 
     fn gradients(
@@ -121,13 +102,14 @@ impl Learner for Head {
     ) -> Result<Seen, TrainError> {
         let (weight, width) = (Floats::of(self.weight())?, self.pooling.width());
         let members = self.counts.len();
-        let mut seen = Seen::default();
+        let (mut seen, mut buffer) = (Seen::default(), Vec::new());
         for &pair in pairs {
-            let texts = &self.train[pair];
+            let texts = self.pairs.texts_of(pair);
+            let vectors = self.train.vectors(texts.clone(), &mut buffer)?;
             for (member, weight) in weight.chunks_exact(width).enumerate() {
-                let rewards: Vec<f64> = texts
-                    .iter()
-                    .map(|text| f64::from(dot(weight, &text.vector)))
+                let rewards: Vec<f64> = vectors
+                    .chunks_exact(width)
+                    .map(|vector| f64::from(dot(weight, vector)))
                     .collect();
                 let mut own = Seen::default();
                 let slopes = losses.slopes(pair, &rewards, &mut own);
@@ -135,23 +117,29 @@ impl Learner for Head {
                 own.loss /= members as f64;
                 seen.add(own);
                 let to = &mut gradients[0][member * width..][..width];
-                for (text, slope) in texts.iter().zip(slopes) {
-                    add_scaled(to, &text.vector, (slope * self.counts[member][pair]) as f32);
+                let count = f64::from(self.counts[member][pair]);
+                for (vector, slope) in vectors.chunks_exact(width).zip(slopes) {
+                    add_scaled(to, vector, (slope * count) as f32);
                 }
             }
-            seen.tokens += texts.iter().map(|text| text.tokens as usize).sum::<usize>();
+            seen.tokens += self.train.tokens(texts);
         }
         Ok(seen)
     }
 
     fn held_out(&self, _stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError> {
         let (weight, width) = (Floats::of(self.weight())?, self.pooling.width());
-        let reward = |text: &Embedded| {
+        let reward = |vector: &[f32]| {
             let members = weight.chunks_exact(width);
-            members.map(|weight| dot(weight, &text.vector)).sum::<f32>() / self.counts.len() as f32
+            members.map(|weight| dot(weight, vector)).sum::<f32>() / self.counts.len() as f32
         };
-        let rewards = |pair: &Vec<Embedded>| [reward(&pair[0]), reward(&pair[1])];
-        Ok(Some(self.held_out.iter().map(rewards).collect()))
+        let mut buffer = Vec::new();
+        let mut rewards = Vec::with_capacity(self.held_out.len() / 2);
+        for pair in 0..self.held_out.len() / 2 {
+            let vectors = self.held_out.vectors(2 * pair..2 * pair + 2, &mut buffer)?;
+            rewards.push([reward(&vectors[..width]), reward(&vectors[width..])]);
+        }
+        Ok(Some(rewards))
     }
 
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {
@@ -171,11 +159,48 @@ impl Learner for Head {
     }
 }
 
+/// The embeddings of the training and held-out responses; nothing when `stop` was raised on the way.
+fn embed(
+    setting: &Setting,
+    embedder: &mut Embedder,
+    stop: &AtomicBool,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Option<[Embeddings; 2]>, TrainError> {
+    let mut tell = |done, total, tokens_per_second| {
+        on_event(Event::Embedding {
+            done,
+            total,
+            tokens_per_second,
+        });
+    };
+    let total = setting.train.texts() + setting.held_out.texts();
+    let (mut cache, mut progress) = (embedder.cache()?, Progress::new(total, &mut tell));
+    let mut side = |pairs: &Pairs| -> Result<Option<Embeddings>, TrainError> {
+        let mut places = Vec::with_capacity(pairs.texts());
+        pairs.each_text(setting.encoder, &mut |texts| {
+            let Some(found) = embedder.embed(&mut cache, texts, stop, &mut progress)? else {
+                return Ok(ControlFlow::Break(()));
+            };
+            places.extend(found);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if places.len() < pairs.texts() {
+            return Ok(None);
+        }
+        Ok(Some(Embeddings::gather(&cache, places, setting.lanes)?))
+    };
+    let Some(train) = side(setting.train)? else {
+        return Ok(None);
+    };
+    let held_out = side(setting.held_out)?;
+    Ok(held_out.map(|held_out| [train, held_out]))
+}
+
 /// How often each of `pairs` is drawn for each member of an ensemble: once for a single one, else as often as a Poisson variable
 /// of mean 1 says, as in a bootstrap sample of many (Oza and Russell 2001).
-fn counts(members: usize, pairs: usize, seed: u64) -> Vec<Vec<f64>> {
+fn counts(members: usize, pairs: usize, seed: u64) -> Vec<Vec<u8>> {
     if members == 1 {
-        return vec![vec![1.0; pairs]];
+        return vec![vec![1; pairs]];
     }
     let of = |member: usize| {
         let mut random = Random::new(seed, 2000 + member as u64);
@@ -185,10 +210,10 @@ fn counts(members: usize, pairs: usize, seed: u64) -> Vec<Vec<f64>> {
 }
 
 /// A Poisson variable of mean 1: how many uniform draws have a product of at least 1/e (Knuth).
-fn poisson(random: &mut Random) -> f64 {
-    let (mut count, mut product) = (0.0, random.unit());
+fn poisson(random: &mut Random) -> u8 {
+    let (mut count, mut product) = (0, random.unit());
     while product > std::f64::consts::E.recip() {
-        count += 1.0;
+        count += 1;
         product *= random.unit();
     }
     count
@@ -202,6 +227,7 @@ mod tests {
     fn resampling_has_mean_and_variance_of_one() {
         let all = counts(3, 20_000, 5);
         for counts in &all {
+            let counts: Vec<f64> = counts.iter().copied().map(f64::from).collect();
             let mean = counts.iter().sum::<f64>() / 20_000.0;
             let variance = counts.iter().map(|count| (count - mean).powi(2)).sum::<f64>() / 20_000.0;
             assert!(
@@ -210,6 +236,6 @@ mod tests {
             );
         }
         assert_ne!(all[0], all[1]);
-        assert_eq!(counts(1, 2, 5), [[1.0, 1.0]]);
+        assert_eq!(counts(1, 2, 5), [[1, 1]]);
     }
 }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::TrainRequest;
 use crate::backbone::weight_files;
 use crate::chat::ChatTemplate;
 use crate::config::TrainConfig;
@@ -26,10 +25,14 @@ pub(crate) fn hash_model(folder: &Path) -> Result<String, ModelError> {
     Ok(hex(&hash.finalize()))
 }
 
-/// Hash of the pairs, their margins and weights, in their order.
-pub(super) fn hash_pairs(pairs: &[Pair]) -> String {
-    let mut hash = Sha256::new();
-    for pair in pairs {
+/// Hash of pairs, their margins and weights, in their order.
+#[derive(Default)]
+pub(super) struct PairHash(Sha256);
+
+impl PairHash {
+    /// Takes in the next pair.
+    pub fn add(&mut self, pair: &Pair) {
+        let Self(hash) = self;
         let [chosen, rejected] =
             [&pair.chosen, &pair.rejected].map(|response| render(&pair.prompt, response));
         for text in [&pair.id, &chosen, &rejected].into_iter().chain(&pair.lower) {
@@ -43,20 +46,21 @@ pub(super) fn hash_pairs(pairs: &[Pair]) -> String {
             hash.update(b"tied");
         }
     }
-    hex(&hash.finalize())
+
+    /// In hexadecimal.
+    pub fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
 }
 
 /// Hash of all that decides the numbers; how often checkpoints are written and where the base model lies do not.
-pub(super) fn fingerprint(request: &TrainRequest, base_hash: &str, data_hash: &str) -> String {
+pub(super) fn fingerprint(config: &TrainConfig, base_hash: &str, [train, held_out]: [&str; 2]) -> String {
     let config = TrainConfig {
         base_model: PathBuf::new(),
         checkpoint_every_steps: 0,
         checkpoint_every_seconds: 0,
-        ..request.config.clone()
+        ..config.clone()
     };
-    let text = format!(
-        "{config:?} {base_hash} {data_hash} {}",
-        hash_pairs(&request.held_out)
-    );
+    let text = format!("{config:?} {base_hash} {train} {held_out}");
     hex(&Sha256::digest(text.as_bytes()))
 }

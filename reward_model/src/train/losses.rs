@@ -1,12 +1,12 @@
 //! What the training pairs' rewards cost, and what a step saw of them.
 
+use super::pairs::Numbers;
 use crate::config::TrainConfig;
-use crate::data::Pair;
 use crate::loss::{bradley_terry, centring, plackett_luce, tie_aware};
 
 /// The losses of a step's pairs.
 pub(super) struct PairLosses<'a> {
-    pub pairs: &'a [Pair],
+    pub pairs: &'a [Numbers],
     pub config: &'a TrainConfig,
     /// Optimizer steps done before this one.
     pub step: u64,
@@ -31,7 +31,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    fn take(&mut self, pair: &Pair, rewards: &[f64]) {
+    fn take(&mut self, pair: &Numbers, rewards: &[f64]) {
         if !pair.tied {
             let lead = rewards[0] - rewards[1];
             self.pairs += 1.0;
@@ -111,7 +111,7 @@ impl PairLosses<'_> {
         slopes
     }
 
-    fn margin(&self, pair: &Pair) -> f64 {
+    fn margin(&self, pair: &Numbers) -> f64 {
         let scale = if self.config.use_margin {
             self.config.margin_scale
         } else {
@@ -121,7 +121,7 @@ impl PairLosses<'_> {
     }
 
     /// Probability that the chosen response is the better one, with labels smoothed.
-    fn belief(&self, pair: &Pair) -> f64 {
+    fn belief(&self, pair: &Numbers) -> f64 {
         let (belief, smoothed) = (f64::from(pair.belief), self.config.label_smoothing);
         belief * (1.0 - smoothed) + (1.0 - belief) * smoothed
     }
@@ -130,6 +130,7 @@ impl PairLosses<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Pair;
 
     fn pair() -> Pair {
         Pair {
@@ -148,7 +149,7 @@ mod tests {
             centring: 0.01,
             ..TrainConfig::head()
         };
-        let pairs = [pair()];
+        let pairs = [Numbers::of(&pair())];
         let losses = PairLosses {
             pairs: &pairs,
             config: &config,
@@ -168,11 +169,11 @@ mod tests {
     #[test]
     fn more_than_two_responses_are_a_ranking() {
         let config = TrainConfig::head();
-        let pairs = [Pair {
+        let pairs = [Numbers::of(&Pair {
             lower: vec!["worse".into()],
             weight: 1.0,
             ..pair()
-        }];
+        })];
         let losses = PairLosses {
             pairs: &pairs,
             config: &config,

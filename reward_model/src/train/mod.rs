@@ -10,10 +10,12 @@ mod head;
 mod identity;
 mod losses;
 mod order;
+mod pairs;
 mod plan;
 mod rates;
 mod run;
 mod speed;
+mod token_store;
 mod watch;
 mod what;
 
@@ -25,6 +27,8 @@ use std::time::Instant;
 pub use events::Event;
 pub(crate) use identity::hash_model;
 use losses::{PairLosses, Seen};
+use pairs::Pairs;
+pub use pairs::{PairSource, Take};
 pub(crate) use watch::Watch;
 
 use crate::backbone::{Family, ModelConfig, Weights};
@@ -38,11 +42,11 @@ use crate::save::{About, Parts};
 
 /// What to train, on what, and where.
 #[derive(Debug, Clone)]
-pub struct TrainRequest {
+pub struct TrainRequest<P = Vec<Pair>> {
     /// The settings.
     pub config: TrainConfig,
-    /// Pairs to learn from.
-    pub train: Vec<Pair>,
+    /// Pairs to learn from: a list, or a source that hands them over one by one, so that memory does not grow with them.
+    pub train: P,
     /// Pairs to measure on; may be empty.
     pub held_out: Vec<Pair>,
     /// The run's own folder: `checkpoints/` while it runs, `model/` once it is done.
@@ -53,17 +57,23 @@ pub struct TrainRequest {
     pub threads: Option<usize>,
 }
 
-impl TrainRequest {
-    /// The same with rankings among the held-out pairs taken apart: what is measured is which of two is preferred.
-    fn with_pairs_held_out(&self) -> Cow<'_, Self> {
-        if self.held_out.iter().all(|pair| pair.lower.is_empty()) {
-            return Cow::Borrowed(self);
-        }
-        Cow::Owned(Self {
-            held_out: self.held_out.iter().flat_map(Pair::pairs).collect(),
-            ..self.clone()
-        })
+/// A request as the run sees it.
+struct Request<'a> {
+    config: &'a TrainConfig,
+    train: &'a dyn PairSource,
+    /// Rankings are taken apart: what is measured is which of two is preferred.
+    held_out: Cow<'a, [Pair]>,
+    run_dir: &'a Path,
+    cache_dir: &'a Path,
+    threads: Option<usize>,
+}
+
+/// The pairs that rankings say.
+fn taken_apart(pairs: &[Pair]) -> Cow<'_, [Pair]> {
+    if pairs.iter().all(|pair| pair.lower.is_empty()) {
+        return Cow::Borrowed(pairs);
     }
+    pairs.iter().flat_map(Pair::pairs).collect()
 }
 
 /// How a run ended.
@@ -92,7 +102,7 @@ trait Learner {
     /// What was cut of the training and held-out texts.
     fn cut(&self) -> [Cut; 2];
     /// Longest text of each training pair, in tokens.
-    fn lengths(&self) -> Vec<usize>;
+    fn lengths(&self) -> Vec<u32>;
     /// Adds the gradients of the losses of the pairs at these places.
     fn gradients(
         &mut self,
@@ -113,20 +123,46 @@ trait Learner {
 ///
 /// # Errors
 /// Settings, files or pairs that cannot be used, and numbers that are no longer finite. The last checkpoint stays.
-pub fn train(
-    request: &TrainRequest,
+pub fn train<P: PairSource>(
+    request: &TrainRequest<P>,
+    on_event: &mut dyn FnMut(Event),
+    stop: &AtomicBool,
+) -> Result<TrainOutcome, TrainError> {
+    let request = Request {
+        config: &request.config,
+        train: &request.train,
+        held_out: taken_apart(&request.held_out),
+        run_dir: &request.run_dir,
+        cache_dir: &request.cache_dir,
+        threads: request.threads,
+    };
+    train_on(&request, on_event, stop)
+}
+
+fn train_on(
+    request: &Request,
     on_event: &mut dyn FnMut(Event),
     stop: &AtomicBool,
 ) -> Result<TrainOutcome, TrainError> {
     let started = Instant::now();
-    let request = &request.with_pairs_held_out();
-    let config = &request.config;
-    check::check(request)?;
-    let base_hash = hash_model(&config.base_model)?;
-    let data_hash = identity::hash_pairs(&request.train);
-    let fingerprint = identity::fingerprint(request, &base_hash, &data_hash);
+    let config = request.config;
+    check::check(config)?;
+    // Both read much and wait for nothing else.
+    let (train, base_hash) = std::thread::scope(|scope| {
+        let base_hash = scope.spawn(|| hash_model(&config.base_model));
+        let train = Pairs::survey(request.train, config);
+        (train, base_hash.join())
+    });
+    let train = train?;
+    if train.len() == 0 {
+        return Err(TrainError::NoPairs);
+    }
+    let base_hash = base_hash.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let held_out: &[Pair] = &request.held_out;
+    let held_out = Pairs::survey(&held_out, config)?;
+    let fingerprint = identity::fingerprint(config, &base_hash, [&train.hash, &held_out.hash]);
     let changed = || TrainError::Changed {
-        run_dir: request.run_dir.clone(),
+        run_dir: request.run_dir.to_owned(),
     };
     let model_dir = request.run_dir.join("model");
     if let Some(about) = About::load(&model_dir)? {
@@ -142,7 +178,7 @@ pub fn train(
             about: Box::new(about),
         });
     }
-    let checkpoints = Checkpoints::new(&request.run_dir);
+    let checkpoints = Checkpoints::new(request.run_dir);
     let state = checkpoints.last()?;
     if state
         .as_ref()
@@ -150,11 +186,13 @@ pub fn train(
     {
         return Err(changed());
     }
-    std::fs::create_dir_all(&request.run_dir).map_err(ModelError::file(&request.run_dir))?;
+    std::fs::create_dir_all(request.run_dir).map_err(ModelError::file(request.run_dir))?;
     let lanes = Lanes::new(request.threads)?;
     let encoder = encoder(config)?;
     let setting = Setting {
         request,
+        train: &train,
+        held_out: &held_out,
         encoder: &encoder,
         lanes: &lanes,
         base_hash: &base_hash,
@@ -176,7 +214,6 @@ pub fn train(
         checkpoints,
         state,
         started,
-        data_hash,
     };
     run::Run::new(start)?.go(on_event, stop)
 }
@@ -195,7 +232,9 @@ fn encoder(config: &TrainConfig) -> Result<Encoder, ModelError> {
 
 /// What a learner is made from.
 struct Setting<'a> {
-    request: &'a TrainRequest,
+    request: &'a Request<'a>,
+    train: &'a Pairs<'a>,
+    held_out: &'a Pairs<'a>,
     encoder: &'a Encoder,
     lanes: &'a Lanes,
     base_hash: &'a str,

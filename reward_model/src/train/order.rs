@@ -5,73 +5,107 @@ use crate::random::Random;
 
 /// The batches of the epoch at hand, as many together as are summed into a step.
 pub(super) struct Batches {
-    lengths: Vec<usize>,
+    lengths: Vec<u32>,
     size: usize,
     accumulate: usize,
     seed: Option<u64>,
     epoch: Option<u64>,
-    batches: Vec<Vec<usize>>,
+    order: Order,
+    /// Those of the step at hand.
+    batch: Vec<usize>,
+}
+
+/// An epoch in eight bytes a pair: batch `i` is chunk `batches[i]` of `pairs`, of the batches' size.
+#[derive(Debug, Default, PartialEq)]
+struct Order {
+    pairs: Vec<u32>,
+    batches: Vec<u32>,
+}
+
+impl Order {
+    fn batch(&self, i: usize, size: usize) -> impl Iterator<Item = usize> + '_ {
+        let start = self.batches[i] as usize * size;
+        let end = (start + size).min(self.pairs.len());
+        self.pairs[start..end].iter().map(|&pair| pair as usize)
+    }
 }
 
 impl Batches {
     /// For training pairs with texts of these lengths.
-    pub fn new(lengths: Vec<usize>, config: &TrainConfig) -> Self {
+    pub fn new(lengths: Vec<u32>, config: &TrainConfig) -> Self {
         Self {
             lengths,
             size: config.batch_pairs,
             accumulate: config.accumulate,
             seed: config.shuffle.then_some(config.seed),
             epoch: None,
-            batches: Vec::new(),
+            order: Order::default(),
+            batch: Vec::new(),
         }
     }
 
     /// Places of the pairs of one step of an epoch; both count from 0.
     pub fn of(&mut self, epoch: u64, step: u64) -> &[usize] {
         if self.epoch != Some(epoch) {
-            let batches = match self.seed {
-                Some(seed) => batches(&self.lengths, self.size, seed, epoch),
+            self.order = match self.seed {
+                Some(seed) => shuffled(&self.lengths, self.size, seed, epoch),
                 None => as_given(self.lengths.len(), self.size),
             };
-            self.batches = batches.chunks(self.accumulate).map(<[_]>::concat).collect();
             self.epoch = Some(epoch);
         }
-        &self.batches[step as usize]
+        let start = step as usize * self.accumulate;
+        let end = (start + self.accumulate).min(self.order.batches.len());
+        let batches = (start..end).flat_map(|i| self.order.batch(i, self.size));
+        self.batch.clear();
+        self.batch.extend(batches);
+        &self.batch
     }
 }
 
+fn places(n: usize) -> Vec<u32> {
+    (0..n as u32).collect()
+}
+
 /// Batches in the order of the pairs.
-fn as_given(pairs: usize, size: usize) -> Vec<Vec<usize>> {
-    let all: Vec<usize> = (0..pairs).collect();
-    all.chunks(size).map(<[usize]>::to_vec).collect()
+fn as_given(pairs: usize, size: usize) -> Order {
+    Order {
+        pairs: places(pairs),
+        batches: places(pairs.div_ceil(size)),
+    }
 }
 
 /// Batches of one epoch: pairs of like length together, so that the lanes finish together, in shuffled order. A pure
 /// function of its arguments, so that a resumed run needs no saved order.
-fn batches(lengths: &[usize], size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+fn shuffled(lengths: &[u32], size: usize, seed: u64, epoch: u64) -> Order {
     let mut random = Random::new(seed, 1000 + epoch);
     // Up to a quarter on top of each length mixes the batches anew in each epoch.
-    let mut order: Vec<(f64, usize)> = lengths
+    let mut order: Vec<(f64, u32)> = lengths
         .iter()
-        .enumerate()
-        .map(|(i, &length)| (length as f64 * (1.0 + 0.25 * random.unit()), i))
+        .zip(0..)
+        .map(|(&length, i)| (f64::from(length) * (1.0 + 0.25 * random.unit()), i))
         .collect();
-    order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let mut batches: Vec<Vec<usize>> = order
-        .chunks(size)
-        .map(|chunk| chunk.iter().map(|(_, i)| *i).collect())
-        .collect();
+    // No two are equal, and a stable sort would take half as much memory again.
+    order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let mut batches = places(order.len().div_ceil(size));
     random.shuffle(&mut batches);
-    batches
+    Order {
+        pairs: order.into_iter().map(|(_, i)| i).collect(),
+        batches,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn batches(order: &Order, size: usize) -> Vec<Vec<usize>> {
+        let all = 0..order.batches.len();
+        all.map(|i| order.batch(i, size).collect()).collect()
+    }
+
     #[test]
     fn pairs_come_as_given_unless_shuffled() {
-        assert_eq!(as_given(5, 2), [vec![0, 1], vec![2, 3], vec![4]]);
+        assert_eq!(batches(&as_given(5, 2), 2), [vec![0, 1], vec![2, 3], vec![4]]);
     }
 
     #[test]
@@ -89,13 +123,14 @@ mod tests {
 
     #[test]
     fn every_pair_once_and_the_seed_decides() {
-        let lengths: Vec<usize> = (0..101).map(|i| (i * 37) % 90 + 5).collect();
-        let one = batches(&lengths, 8, 3, 0);
+        let lengths: Vec<u32> = (0..101).map(|i| (i * 37) % 90 + 5).collect();
+        let epoch = |seed, epoch| batches(&shuffled(&lengths, 8, seed, epoch), 8);
+        let one = epoch(3, 0);
         let mut all: Vec<usize> = one.iter().flatten().copied().collect();
         all.sort_unstable();
         assert_eq!(all, (0..101).collect::<Vec<_>>());
-        assert_eq!(one, batches(&lengths, 8, 3, 0));
-        assert_ne!(one, batches(&lengths, 8, 3, 1));
-        assert_ne!(one, batches(&lengths, 8, 4, 0));
+        assert_eq!(one, epoch(3, 0));
+        assert_ne!(one, epoch(3, 1));
+        assert_ne!(one, epoch(4, 0));
     }
 }

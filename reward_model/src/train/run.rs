@@ -23,7 +23,6 @@ pub(super) struct Start<'a> {
     /// Of the last checkpoint, or a new one.
     pub state: State,
     pub started: Instant,
-    pub data_hash: String,
 }
 
 pub(super) struct Run<'a> {
@@ -31,7 +30,6 @@ pub(super) struct Run<'a> {
     learner: &'a mut dyn Learner,
     checkpoints: Checkpoints,
     state: State,
-    data_hash: String,
     plan: Plan,
     batches: Batches,
     optimizer: Optimizer,
@@ -70,7 +68,6 @@ impl<'a> Run<'a> {
             checkpoints,
             state,
             started,
-            data_hash,
         } = start;
         let config = &setting.request.config;
         let weights = learner.weights();
@@ -95,7 +92,6 @@ impl<'a> Run<'a> {
             learner,
             checkpoints,
             state,
-            data_hash,
         })
     }
 
@@ -107,7 +103,7 @@ impl<'a> Run<'a> {
     ) -> Result<TrainOutcome, TrainError> {
         let [train_cut, held_out_cut] = self.learner.cut();
         on_event(Event::Started {
-            train_pairs: self.setting.request.train.len(),
+            train_pairs: self.setting.train.len(),
             held_out_pairs: self.setting.request.held_out.len(),
             steps: self.plan.steps,
             first_step: self.state.step,
@@ -139,14 +135,15 @@ impl<'a> Run<'a> {
 
     /// One batch: gradients, their norm limited, an update.
     fn step(&mut self) -> Result<Done, TrainError> {
-        let request = self.setting.request;
-        let (config, step) = (&request.config, self.state.step);
+        let (config, step) = (self.setting.request.config, self.state.step);
+        let (pairs, lanes) = (self.setting.train, self.setting.lanes);
+        let elements = self.gradients.iter().map(Vec::len).sum();
         let batch = self
             .batches
             .of(step / self.plan.per_epoch, step % self.plan.per_epoch);
-        let total: f64 = batch.iter().map(|&i| f64::from(request.train[i].weight)).sum();
+        let total: f64 = batch.iter().map(|&i| f64::from(pairs.numbers[i].weight)).sum();
         let losses = PairLosses {
-            pairs: &request.train,
+            pairs: &pairs.numbers,
             config,
             step,
             scale: if total > 0.0 { 1.0 / total } else { 0.0 },
@@ -154,11 +151,8 @@ impl<'a> Run<'a> {
         let gradients = &mut self.gradients;
         self.setting.lanes.install(|| empty(gradients));
         let seen = self.learner.gradients(batch, &losses, &mut self.gradients)?;
-        let grad_norm = self.setting.lanes.install(|| norm(&self.gradients));
-        let told = || {
-            let names: Vec<&str> = batch.iter().map(|&i| request.train[i].id.as_str()).collect();
-            (step + 1, names)
-        };
+        let grad_norm = lanes.install_for(elements, || norm(&self.gradients));
+        let told = || (step + 1, pairs.ids(batch));
         if !seen.loss.is_finite() || !grad_norm.is_finite() {
             return Err(broken(Fault::NotFinite, told(), config));
         }
@@ -182,9 +176,7 @@ impl<'a> Run<'a> {
             },
         };
         let (optimizer, gradients, weights) = (&mut self.optimizer, &self.gradients, self.learner.weights());
-        self.setting
-            .lanes
-            .install(|| optimizer.step(weights, gradients, update))?;
+        lanes.install_for(elements, || optimizer.step(weights, gradients, update))?;
         self.state.step += 1;
         self.clock.speed.add(batch.len(), seen.tokens);
         Ok(Done {
@@ -247,11 +239,11 @@ impl<'a> Run<'a> {
         let request = self.setting.request;
         if rewards.iter().flatten().any(|reward| !reward.is_finite()) {
             let step = (self.state.step, Vec::new());
-            return Err(broken(Fault::NotFinite, step, &request.config));
+            return Err(broken(Fault::NotFinite, step, request.config));
         }
         let preferred = rewards
             .into_iter()
-            .zip(&request.held_out)
+            .zip(request.held_out.iter())
             .filter(|(_, pair)| !pair.tied);
         let scored = preferred.map(|(rewards, pair)| {
             let lengths = [pair.chosen.chars().count(), pair.rejected.chars().count()];
@@ -305,8 +297,8 @@ impl<'a> Run<'a> {
             config: request.config.clone(),
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
             fingerprint: self.state.fingerprint.clone(),
-            data_hash: self.data_hash,
-            train_pairs: request.train.len(),
+            data_hash: self.setting.train.hash.clone(),
+            train_pairs: self.setting.train.len(),
             train_cut: self.learner.cut()[0],
             step,
             metrics,
@@ -337,7 +329,7 @@ enum Fault {
     Diverged,
 }
 
-fn broken(fault: Fault, (step, pairs): (u64, Vec<&str>), config: &TrainConfig) -> TrainError {
+fn broken(fault: Fault, (step, pairs): (u64, Vec<String>), config: &TrainConfig) -> TrainError {
     let suggestion = format!(
         "try a lower learning rate (it was {:e}), for example {:e}, or a longer warm-up",
         config.learning_rate,
@@ -345,7 +337,7 @@ fn broken(fault: Fault, (step, pairs): (u64, Vec<&str>), config: &TrainConfig) -
     );
     let batch = match pairs.as_slice() {
         [] => "the held-out pairs".to_owned(),
-        [some @ .., last] if some.len() < NAMED => [some, &[last]].concat().join(", "),
+        [some @ .., last] if some.len() < NAMED => [some, std::slice::from_ref(last)].concat().join(", "),
         many => format!("{} and {} more", many[..NAMED].join(", "), many.len() - NAMED),
     };
     match fault {

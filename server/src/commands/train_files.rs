@@ -17,7 +17,7 @@ use crate::{
     standalone::{
         curves,
         history::{History, Recorder},
-        preference_files::{self, Preferences, listed},
+        preference_files::{self, LeftOut},
         progress::Progress,
         run_config,
         split::{self, Split},
@@ -124,7 +124,7 @@ fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
         }
         TrainOutcome::Finished { model_dir, about } => {
             let metrics = about.metrics;
-            let counts = [request.train.len(), request.held_out.len()];
+            let counts = [about.train_pairs, request.held_out.len()];
             write_metrics(&out, &about, metrics.as_ref(), counts).with_context(unwritten)?;
             print!("{}", summary::table(&rows(&model_dir, &about, metrics, counts)));
             Ok(())
@@ -150,24 +150,24 @@ fn config(choice: &FileChoice) -> anyhow::Result<TrainConfig> {
     )
 }
 
-/// Reads the files, says what is left out, and divides the rest.
+/// Goes through the files, says what is left out, and divides the rest.
 fn split(choice: &FileChoice) -> anyhow::Result<Split> {
     let share = choice.files.held_out_share.unwrap_or(0.1);
     if !(0.0..1.0).contains(&share) {
         bail!("--held-out-share: must be at least 0 and below 1, not {share}");
     }
     let on_error = choice.files.on_error.unwrap_or_default();
-    let read = |files: &[PathBuf]| -> anyhow::Result<Preferences> {
-        let preferences = preference_files::read(files, on_error)?;
-        tell_left_out(&preferences);
-        Ok(preferences)
-    };
-    let pairs = read(&choice.files.data)?.pairs;
+    let data = &choice.files.data;
     if choice.held_out.is_empty() {
-        return Ok(split::by_share(pairs, share, choice.split_seed));
+        let split = split::by_share(data, on_error, share, choice.split_seed)?;
+        tell_left_out(&split.left_out);
+        return Ok(split);
     }
     let files: Vec<PathBuf> = choice.held_out.iter().map(PathBuf::from).collect();
-    let split = split::against(pairs, read(&files)?.pairs);
+    let held_out = preference_files::read(&files, on_error)?;
+    let split = split::against(data, on_error, held_out.pairs)?;
+    tell_left_out(&split.left_out);
+    tell_left_out(&held_out.left_out);
     if split.overlapping > 0 {
         eprintln!(
             "{} pairs are not learnt from: their prompts are held out.",
@@ -178,9 +178,9 @@ fn split(choice: &FileChoice) -> anyhow::Result<Split> {
 }
 
 /// Lines that are left out, on standard error.
-pub fn tell_left_out(preferences: &Preferences) {
-    if !preferences.notes.is_empty() {
-        eprintln!("left out:\n{}", listed(&preferences.notes));
+pub fn tell_left_out(left_out: &LeftOut) {
+    if left_out.lines > 0 {
+        eprintln!("left out:\n{left_out}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! Preference files as pairs that the engine learns from.
 
 use std::{
+    fmt,
     fs::File,
     io::BufReader,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -36,10 +38,21 @@ pub struct FilePair {
 #[derive(Debug, Default)]
 pub struct Preferences {
     pub pairs: Vec<FilePair>,
-    /// Lines that are left out, each with its file, line and field.
-    pub notes: Vec<String>,
+    pub left_out: LeftOut,
+}
+
+/// Lines that are left out.
+#[derive(Debug, Default)]
+pub struct LeftOut {
+    /// Each of the first ones, with its file, line and field.
+    notes: Vec<String>,
+    /// How many they are.
+    pub lines: usize,
     broken: usize,
 }
+
+/// Takes a pair; a break ends the reading without an error.
+type Take<'a> = dyn FnMut(FilePair) -> anyhow::Result<ControlFlow<()>> + 'a;
 
 /// `margin` as TRL means it: by how much the chosen reward is to lead.
 #[derive(Deserialize)]
@@ -47,91 +60,111 @@ struct Margin {
     margin: Option<Value>,
 }
 
-/// Reads files one after the other. Lines that prefer nothing are left out; broken ones are refused together, or left out
-/// too, as chosen.
+/// Reads files one after the other into memory; as [`each`].
 pub fn read(paths: &[PathBuf], on_error: OnError) -> anyhow::Result<Preferences> {
-    let mut preferences = Preferences::default();
+    let mut pairs = Vec::new();
+    let left_out = each(paths, on_error, &mut |pair| {
+        pairs.push(pair);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(Preferences { pairs, left_out })
+}
+
+/// Goes through files one after the other and hands over their pairs, which are never all in memory. Lines that prefer
+/// nothing are left out; broken ones are refused together, at the end, or left out too, as chosen.
+///
+/// # Errors
+/// A file that cannot be read, the broken lines, and what `take` fails with.
+pub fn each(paths: &[PathBuf], on_error: OnError, take: &mut Take) -> anyhow::Result<LeftOut> {
+    let mut left_out = LeftOut::default();
     for path in paths {
-        preferences
-            .add(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        if left_out.each_of(path, take)?.is_break() {
+            return Ok(left_out);
+        }
     }
-    if preferences.broken > 0 && on_error == OnError::Stop {
+    if left_out.broken > 0 && on_error == OnError::Stop {
         bail!(
-            "{}\n{} broken: mend what is named, or leave it out with --on-error skip",
-            listed(&preferences.notes),
-            match preferences.broken {
+            "{left_out}\n{} broken: mend what is named, or leave it out with --on-error skip",
+            match left_out.broken {
                 1 => "1 line is".to_owned(),
                 more => format!("{more} lines are"),
             }
         );
     }
-    Ok(preferences)
+    Ok(left_out)
 }
 
-/// Notes as lines, the first of them if there are many.
-pub fn listed(notes: &[String]) -> String {
-    let mut text = notes[..notes.len().min(LISTED)].join("\n");
-    if notes.len() > LISTED {
-        text.push_str(&format!("\n… and {} more lines like these", notes.len() - LISTED));
+/// As lines, the first of them if there are many.
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.notes.join("\n"))?;
+        match self.lines - self.notes.len() {
+            0 => Ok(()),
+            more => write!(f, "\n… and {more} more lines like these"),
+        }
     }
-    text
 }
 
-impl Preferences {
-    fn add(&mut self, path: &Path) -> Result<(), ReadError> {
+impl LeftOut {
+    fn each_of(&mut self, path: &Path, take: &mut Take) -> anyhow::Result<ControlFlow<()>> {
+        let unread = || format!("cannot read {}", path.display());
         let explain = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => ReadError::Truncated,
             _ => ReadError::Io(error),
         };
-        let file = BufReader::with_capacity(1 << 16, File::open(path).map_err(ReadError::Io)?);
-        let mut lines = Lines::new(BufReader::with_capacity(1 << 16, unpacked(file)?));
+        let file = File::open(path).map_err(ReadError::Io).with_context(unread)?;
+        let content = unpacked(BufReader::with_capacity(1 << 16, file)).with_context(unread)?;
+        let mut lines = Lines::new(BufReader::with_capacity(1 << 16, content));
         let mut reader = RowReader::default();
         // Without its folders: a run whose files have moved is still the same run.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        while let Some((number, line)) = lines.next_line().map_err(explain)? {
+        while let Some((number, line)) = lines.next_line().map_err(explain).with_context(unread)? {
             let read = line.map_err(|problem| problem.on(number)).and_then(|line| {
                 let row = reader.read(number, line)?;
                 Ok((row, margin(number, line)?))
             });
             match read {
-                Ok((row, margin)) => self.add_row(row, margin, &format!("{name}:{number}")),
-                Err(fault) => {
-                    self.broken += usize::from(fault.broken);
-                    self.notes.push(fault.located(&path.display().to_string()));
+                Ok((row, margin)) => {
+                    if each_pair(&row, margin, &format!("{name}:{number}"), take)?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
                 }
+                Err(fault) => self.note(&fault, path),
             }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
-    /// Each response of a better group over each of a worse one.
-    fn add_row(&mut self, row: Row, margin: f32, id: &str) {
-        let prompt = model::messages(&row.prompt);
-        let prompt_hash = conversation_hash(&row.prompt);
-        for opinion in row.comparisons.iter().filter_map(|one| one.opinion.as_ref()) {
-            for (place, better) in opinion.ranking.iter().enumerate() {
-                let worse = opinion.ranking[place + 1..].iter().flatten();
-                for (&chosen, &rejected) in worse.flat_map(|worse| better.iter().map(move |one| (one, worse)))
-                {
-                    self.pairs.push(FilePair {
-                        pair: Pair {
-                            id: id.to_owned(),
-                            prompt: prompt.clone(),
-                            chosen: row.responses[chosen].content.clone(),
-                            rejected: row.responses[rejected].content.clone(),
-                            margin,
-                            weight: 1.0,
-                            belief: 1.0,
-                            tied: false,
-                            lower: Vec::new(),
-                        },
-                        prompt_hash: prompt_hash.clone(),
-                    });
+    fn note(&mut self, fault: &Fault, path: &Path) {
+        self.lines += 1;
+        self.broken += usize::from(fault.broken);
+        if self.notes.len() < LISTED {
+            self.notes.push(fault.located(&path.display().to_string()));
+        }
+    }
+}
+
+/// Each response of a better group over each of a worse one.
+fn each_pair(row: &Row, margin: f32, id: &str, take: &mut Take) -> anyhow::Result<ControlFlow<()>> {
+    let prompt = model::messages(&row.prompt);
+    let prompt_hash = conversation_hash(&row.prompt);
+    for opinion in row.comparisons.iter().filter_map(|one| one.opinion.as_ref()) {
+        for (place, better) in opinion.ranking.iter().enumerate() {
+            let worse = opinion.ranking[place + 1..].iter().flatten();
+            for (&chosen, &rejected) in worse.flat_map(|worse| better.iter().map(move |one| (one, worse))) {
+                let response = |place: usize| row.responses[place].content.as_str();
+                let pair = Pair {
+                    margin,
+                    ..Pair::new(id, prompt.clone(), response(chosen), response(rejected))
+                };
+                let prompt_hash = prompt_hash.clone();
+                if take(FilePair { pair, prompt_hash })?.is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
             }
         }
     }
+    Ok(ControlFlow::Continue(()))
 }
 
 /// A line's margin; 0 where it has none.
@@ -178,6 +211,6 @@ mod tests {
         let error = read_text(text, OnError::Stop).unwrap_err().to_string();
         assert!(error.contains(".jsonl:4: rejected: is missing"), "{error}");
         let read = read_text(text, OnError::Skip).unwrap();
-        assert_eq!((read.pairs.len(), read.notes.len()), (1, 3));
+        assert_eq!((read.pairs.len(), read.left_out.lines), (1, 3));
     }
 }

@@ -1,46 +1,118 @@
 //! What is learnt from and what is held out: all pairs of one prompt are on the same side.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::ControlFlow, path::PathBuf};
 
-use domain::run::data::is_in_share;
-use reward_model::Pair;
+use domain::{import::OnError, run::data::is_in_share};
+use reward_model::{Pair, PairSource, Take, TrainError};
 
-use super::preference_files::FilePair;
+use super::preference_files::{self, FilePair, LeftOut};
 
 /// Two sides that share no prompt.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Split {
-    pub train: Vec<Pair>,
+    pub train: TrainSide,
     pub held_out: Vec<Pair>,
     /// Pairs not learnt from because their prompt is held out in a file of its own.
     pub overlapping: usize,
+    /// Of the files that are learnt from.
+    pub left_out: LeftOut,
 }
 
-/// About that share of the prompts is held out, drawn by a hash of the prompt: it stays there as the data grow.
-pub fn by_share(pairs: Vec<FilePair>, share: f64, seed: u64) -> Split {
-    let (held_out, train): (Vec<_>, Vec<_>) = pairs
-        .into_iter()
-        .partition(|one| is_in_share(&one.prompt_hash, share, seed));
-    Split {
-        train: train.into_iter().map(|one| one.pair).collect(),
-        held_out: held_out.into_iter().map(|one| one.pair).collect(),
-        overlapping: 0,
+/// What is not held out of some files, read anew each time that it is gone through: it is never all in memory.
+#[derive(Debug)]
+pub struct TrainSide {
+    files: Vec<PathBuf>,
+    on_error: OnError,
+    rule: Rule,
+}
+
+/// Which prompts are held out.
+#[derive(Debug)]
+enum Rule {
+    /// About that share of them, drawn by a hash of the prompt with a seed: a prompt stays there as the data grow.
+    Share(f64, u64),
+    /// Those with these hashes.
+    Those(HashSet<String>),
+}
+
+impl Rule {
+    fn holds_out(&self, prompt_hash: &str) -> bool {
+        match self {
+            Rule::Share(share, seed) => is_in_share(prompt_hash, *share, *seed),
+            Rule::Those(prompts) => prompts.contains(prompt_hash),
+        }
     }
 }
 
+impl PairSource for TrainSide {
+    fn each(&self, take: &mut Take) -> Result<(), TrainError> {
+        // The engine's own errors come back as they were.
+        let mut failed = None;
+        let read = preference_files::each(&self.files, self.on_error, &mut |one| {
+            if self.rule.holds_out(&one.prompt_hash) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            Ok(take(&one.pair).unwrap_or_else(|error| {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }))
+        });
+        match (failed, read) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) => Err(TrainError::Source(format!("{error:#}"))),
+            (None, Ok(_)) => Ok(()),
+        }
+    }
+}
+
+/// Goes through the files once, so that what is broken in them is told before any work. About that share of the prompts is held
+/// out.
+///
+/// # Errors
+/// Files that cannot be read, and broken lines unless they are to be skipped.
+pub fn by_share(files: &[PathBuf], on_error: OnError, share: f64, seed: u64) -> anyhow::Result<Split> {
+    let (rule, mut held_out) = (Rule::Share(share, seed), Vec::new());
+    let left_out = preference_files::each(files, on_error, &mut |one| {
+        if rule.holds_out(&one.prompt_hash) {
+            held_out.push(one.pair);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(Split {
+        train: side(files, on_error, rule),
+        held_out,
+        overlapping: 0,
+        left_out,
+    })
+}
+
 /// Held out is what is given; what shares a prompt with it is not learnt from.
-pub fn against(pairs: Vec<FilePair>, held_out: Vec<FilePair>) -> Split {
-    let prompts: HashSet<&str> = held_out.iter().map(|one| one.prompt_hash.as_str()).collect();
-    let all = pairs.len();
-    let train: Vec<Pair> = pairs
+///
+/// # Errors
+/// As [`by_share`].
+pub fn against(files: &[PathBuf], on_error: OnError, held_out: Vec<FilePair>) -> anyhow::Result<Split> {
+    let (prompts, held_out) = held_out
         .into_iter()
-        .filter(|one| !prompts.contains(one.prompt_hash.as_str()))
-        .map(|one| one.pair)
-        .collect();
-    Split {
-        overlapping: all - train.len(),
-        train,
-        held_out: held_out.into_iter().map(|one| one.pair).collect(),
+        .map(|one| (one.prompt_hash, one.pair))
+        .unzip();
+    let (rule, mut overlapping) = (Rule::Those(prompts), 0);
+    let left_out = preference_files::each(files, on_error, &mut |one| {
+        overlapping += usize::from(rule.holds_out(&one.prompt_hash));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(Split {
+        train: side(files, on_error, rule),
+        held_out,
+        overlapping,
+        left_out,
+    })
+}
+
+fn side(files: &[PathBuf], on_error: OnError, rule: Rule) -> TrainSide {
+    TrainSide {
+        files: files.to_vec(),
+        on_error,
+        rule,
     }
 }
 
@@ -48,51 +120,85 @@ pub fn against(pairs: Vec<FilePair>, held_out: Vec<FilePair>) -> Split {
 mod tests {
     use super::*;
 
-    fn pairs(prompts: std::ops::Range<usize>) -> Vec<FilePair> {
-        prompts
-            .flat_map(|prompt| (0..3).map(move |n| (prompt, n)))
-            .map(|(prompt, n)| FilePair {
-                pair: Pair {
-                    id: format!("{prompt}"),
-                    prompt: Vec::new(),
-                    chosen: format!("{n}"),
-                    rejected: String::new(),
-                    margin: 0.0,
-                    weight: 1.0,
-                    belief: 1.0,
-                    tied: false,
-                    lower: Vec::new(),
-                },
-                prompt_hash: format!("{prompt:064x}"),
-            })
-            .collect()
+    /// A file of three pairs for each of these prompts, gone when dropped.
+    struct Lines(PathBuf);
+
+    impl Lines {
+        fn new(prompts: std::ops::Range<usize>) -> Lines {
+            let path = std::env::temp_dir().join(format!("touchstone-{}.jsonl", uuid::Uuid::new_v4()));
+            let line = |prompt, n| serde_json::json!({"prompt": format!("{prompt}"), "chosen": format!("{n}"), "rejected": ""});
+            let lines = prompts.flat_map(|prompt| (0..3).map(move |n| format!("{}\n", line(prompt, n))));
+            std::fs::write(&path, lines.collect::<String>()).unwrap();
+            Lines(path)
+        }
+
+        fn read(&self) -> Vec<FilePair> {
+            preference_files::read(std::slice::from_ref(&self.0), OnError::Stop)
+                .unwrap()
+                .pairs
+        }
+    }
+
+    impl Drop for Lines {
+        fn drop(&mut self) {
+            drop(std::fs::remove_file(&self.0));
+        }
+    }
+
+    fn learnt(split: &Split) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        let mut take = |pair: &Pair| {
+            pairs.push(pair.clone());
+            Ok(ControlFlow::Continue(()))
+        };
+        split.train.each(&mut take).unwrap();
+        pairs
     }
 
     fn prompts(pairs: &[Pair]) -> HashSet<&str> {
-        pairs.iter().map(|pair| pair.id.as_str()).collect()
+        pairs.iter().map(|pair| pair.prompt[0].content.as_str()).collect()
     }
 
     #[test]
     fn a_prompt_is_on_one_side_and_the_seed_moves_it() {
-        let split = by_share(pairs(0..500), 0.2, 1);
-        assert!(prompts(&split.train).is_disjoint(&prompts(&split.held_out)));
-        assert_eq!(split.train.len() + split.held_out.len(), 1500);
-        assert!(
-            (200..400).contains(&split.held_out.len()),
-            "{}",
-            split.held_out.len()
-        );
-        let other = by_share(pairs(0..500), 0.2, 2);
-        assert_ne!(prompts(&split.held_out), prompts(&other.held_out));
-        assert!(by_share(pairs(0..500), 0.0, 1).held_out.is_empty());
+        let lines = Lines::new(0..500);
+        let split =
+            |share, seed| by_share(std::slice::from_ref(&lines.0), OnError::Stop, share, seed).unwrap();
+        let one = split(0.2, 1);
+        let train = learnt(&one);
+        assert!(prompts(&train).is_disjoint(&prompts(&one.held_out)));
+        assert_eq!(train.len() + one.held_out.len(), 1500);
+        assert!((200..400).contains(&one.held_out.len()), "{}", one.held_out.len());
+        assert_eq!(train, learnt(&one), "each time the same");
+        let other = split(0.2, 2);
+        assert_ne!(prompts(&one.held_out), prompts(&other.held_out));
+        assert!(split(0.0, 1).held_out.is_empty());
     }
 
     #[test]
     fn what_shares_a_prompt_with_the_held_out_file_is_not_learnt_from() {
-        let split = against(pairs(0..10), pairs(8..12));
+        let (lines, held_out) = (Lines::new(0..10), Lines::new(8..12));
+        let split = against(std::slice::from_ref(&lines.0), OnError::Stop, held_out.read()).unwrap();
+        let train = learnt(&split);
         assert_eq!(
-            (split.train.len(), split.held_out.len(), split.overlapping),
+            (train.len(), split.held_out.len(), split.overlapping),
             (24, 12, 6)
+        );
+    }
+
+    #[test]
+    fn a_file_that_breaks_later_is_named() {
+        let lines = Lines::new(0..2);
+        let split = by_share(std::slice::from_ref(&lines.0), OnError::Stop, 0.0, 1).unwrap();
+        std::fs::write(&lines.0, "{}\n").unwrap();
+        let mut take = |_: &Pair| Ok(ControlFlow::Continue(()));
+        let error = split.train.each(&mut take).unwrap_err().to_string();
+        assert!(error.contains(".jsonl:1: "), "{error}");
+        std::fs::remove_file(&lines.0).unwrap();
+        let error = split.train.each(&mut take).unwrap_err().to_string();
+        assert!(
+            error.contains("cannot read") && error.contains("No such file"),
+            "{error}"
         );
     }
 }
