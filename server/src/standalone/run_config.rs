@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use domain::run::Method;
+use domain::run::{Method, UnknownChoice};
 use reward_model::TrainConfig;
 use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
@@ -55,7 +55,7 @@ pub fn load(
         }
         merged.insert(entry.key.clone(), entry.value.clone());
     }
-    merged.extend(flags.clone());
+    overlay(&mut merged, flags.clone());
     let config: TrainConfig =
         serde_json::from_value(Value::Object(merged)).context("the settings cannot be used")?;
     if let Err(error) = config.validate() {
@@ -71,8 +71,18 @@ pub fn load(
 
 fn method_of(value: &Value) -> Result<Method, String> {
     match value {
-        Value::String(text) => text.parse(),
-        other => Err(format!("must be head or full, not {other}")),
+        Value::String(text) => text.parse().map_err(|unknown: UnknownChoice| unknown.to_string()),
+        other => Err(format!("must be head, lora, layers or full, not {other}")),
+    }
+}
+
+/// Lays settings over others: within a table such as `lora`, those that are given win.
+pub fn overlay(under: &mut Map<String, Value>, over: Map<String, Value>) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Object(inner)), Value::Object(value)) if key == "lora" => overlay(inner, value),
+            (_, value) => drop(under.insert(key, value)),
+        }
     }
 }
 

@@ -57,7 +57,7 @@ fn pairs(texts: Vec<TextPair>, margins: bool) -> Vec<Pair> {
             rejected: text.rejected.to_string(),
             margin: if margins { margin_of(text.strength) } else { 0.0 },
             weight: 1.0,
-            tied: false,
+            tied: text.tied,
         })
         .collect()
 }
