@@ -208,6 +208,17 @@ mod tests {
         config
     }
 
+    /// JSON's values are TOML's too, but for tables.
+    fn as_toml(value: &Value) -> String {
+        let Value::Object(table) = value else {
+            return value.to_string();
+        };
+        let entries = table
+            .iter()
+            .map(|(key, value)| format!("{key} = {}", as_toml(value)));
+        format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+    }
+
     /// Every field that the engine has, whichever they are, can be set.
     #[test]
     fn each_field_is_taken_and_what_is_missing_is_the_methods() {
@@ -221,7 +232,7 @@ mod tests {
         let text: String = fields
             .iter()
             .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| format!("{key} = {value}\n"))
+            .map(|(key, value)| format!("{key} = {}\n", as_toml(value)))
             .collect();
         assert_eq!(load_text(&text, json!({})).unwrap(), full);
         let few = load_text("method = \"full\"\nseed = 0x10\nbase_model = \"b\"", json!({})).unwrap();
@@ -238,6 +249,9 @@ mod tests {
             ..TrainConfig::head()
         };
         assert_eq!(config, head);
+        let text = "lora = { rank = 4, alpha = 8.0, dropout = 0.0, target_modules = [] }\nbase_model = \"b\"";
+        let lora = load_text(text, json!({"lora": {"rank": 2}})).unwrap().lora;
+        assert_eq!((lora.rank, lora.alpha), (2, 8.0));
     }
 
     #[test]

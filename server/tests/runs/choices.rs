@@ -104,7 +104,7 @@ async fn a_refused_setting_is_named_in_the_form_as_it_was_filled_in() {
 
     // A link can name a wrong setting, but not put words on the page.
     let link = format!(
-        "/projects/{}/train?form[source]=all&form[settings][seed]=<i>x</i>",
+        "/projects/{}/train?form[source]=all&form[method]=head&form[settings][seed]=<i>x</i>",
         project.id
     );
     let page = lead.get(&link.replace('<', "%3C").replace('>', "%3E")).await.body;
