@@ -142,9 +142,9 @@ async fn train_the_head(owner: &Browser, project: &str) -> Result<String> {
 async fn duplicate_with_changes(owner: &Browser, run: &str) -> Result<String> {
     owner.visit(run).await?;
     owner.hydrated().await?;
-    owner.click_button("Figures").await?;
+    owner.toggle_fold("Figures").await?;
     owner.reads("before it is limited").await?;
-    owner.click_button("What it told, in order").await?;
+    owner.toggle_fold("What it told, in order").await?;
     owner.reads("Evaluation at step").await?;
     owner.check_page().await?;
     owner.click_link("Duplicate with changes").await?;
@@ -156,7 +156,7 @@ async fn duplicate_with_changes(owner: &Browser, run: &str) -> Result<String> {
         "Held-out pairs",
         "Checkpoints",
     ] {
-        owner.click_button(group).await?;
+        owner.toggle_fold(group).await?;
     }
     owner.check_page().await?;
     for (method, own, other) in [
@@ -215,7 +215,7 @@ async fn compare(owner: &Browser, project: &str, runs: [&str; 2]) -> Result<()> 
         ))
         .await?;
     ensure!(lines.len() == 2, "{} lines in the first chart", lines.len());
-    owner.click_button("Figures").await?;
+    owner.toggle_fold("Figures").await?;
     owner.check_page().await
 }
 

@@ -52,7 +52,7 @@ async fn signs_in_judges_ranks_corrects_and_asks_for_a_run() -> Result<()> {
     ensure!(saved.ends_with("Written without scripts."), "{saved}");
 
     browser.visit(&format!("{project}/train")).await?;
-    browser.click_button("Steps and rates").await?;
+    browser.toggle_fold("Steps and rates").await?;
     browser.fill("Passes over the pairs", "many").await?;
     browser.element("form button.primary").await?.click().await?;
     browser.reads("“many” is not a whole number").await?;
