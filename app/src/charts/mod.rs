@@ -149,8 +149,8 @@ mod tests {
 
     #[test]
     fn numbers_of_any_size_are_short() {
-        let exact = [0.0, 0.693_147, 12.3456, 2e-5, -0.5].map(|value| Unit::Number.exact(value));
-        assert_eq!(exact, ["0", "0.6931", "12.35", "2.00e-5", "-0.5"]);
+        let exact = [0.0, 0.612_34, 12.3456, 2e-5, -0.5].map(|value| Unit::Number.exact(value));
+        assert_eq!(exact, ["0", "0.6123", "12.35", "2.00e-5", "-0.5"]);
         assert_eq!(Unit::Share.exact(0.6541), "65.4 %");
     }
 
