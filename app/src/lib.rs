@@ -7,6 +7,8 @@
 // The types of pages nest as deep as their markup.
 #![recursion_limit = "512"]
 
+#[cfg(feature = "lead")]
+pub mod charts;
 pub mod error;
 pub mod islands;
 pub mod server_fns;
@@ -25,7 +27,11 @@ pub mod pages;
 #[cfg(feature = "ssr")]
 pub mod routes;
 #[cfg(feature = "ssr")]
+pub mod run_log;
+#[cfg(feature = "ssr")]
 pub mod scoring;
+#[cfg(feature = "ssr")]
+pub mod settings;
 #[cfg(feature = "ssr")]
 pub mod shell;
 #[cfg(feature = "ssr")]

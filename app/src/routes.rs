@@ -34,6 +34,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/projects/:id/import") view=import::ImportPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/export") view=export::ExportPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/train") view=runs::TrainPage ssr=whole.clone() />
+                <Route path=path!("/projects/:id/runs/compare") view=runs::ComparePage ssr=whole.clone() />
                 <Route path=path!("/runs/:id") view=runs::RunPage ssr=whole.clone() />
                 <Route path=path!("/runs/:id/scores") view=scores::ScoresPage ssr=whole />
             </Routes>

@@ -20,10 +20,19 @@ pub type ItemScores = Vec<Vec<Scored>>;
 pub trait Scoring: Send + Sync {
     /// The settings that a method starts from.
     fn defaults(&self, method: Method) -> Settings;
-    /// Whether training takes these settings; else a sentence that names the field.
-    fn check(&self, settings: &Settings) -> Result<(), String>;
+    /// Whether training takes these settings; else which not, and why.
+    fn check(&self, settings: &Settings) -> Result<(), Refusal>;
     /// Scores items with the model of a run that is done.
     fn score(&self, run: Uuid, items: Vec<ScoreItem>) -> Answer<Result<ItemScores, ScoringError>>;
+}
+
+/// A setting that training does not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {reason}")]
+pub struct Refusal {
+    /// Its name in [`Settings`].
+    pub setting: String,
+    pub reason: String,
 }
 
 /// Why there are no scores.

@@ -54,6 +54,13 @@ pub fn date_time(time: Millis) -> String {
     format!("{} {:02}:{:02} UTC", date(time), minutes / 60, minutes % 60)
 }
 
+/// A time as `2026-11-23 20:15:07 UTC`.
+pub fn time(time: Millis) -> String {
+    let seconds = time.div_euclid(1000).rem_euclid(24 * 3600);
+    let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
+    format!("{} {hours:02}:{minutes:02}:{:02} UTC", date(time), seconds % 60)
+}
+
 /// A time's day as `2026-11-23`, by Howard Hinnant's `civil_from_days`.
 pub fn date(time: Millis) -> String {
     let days = time.div_euclid(86_400_000) + 719_468;
@@ -89,5 +96,6 @@ mod tests {
         assert_eq!(date_time(0), "1970-01-01 00:00 UTC");
         assert_eq!(date(951_782_400_000), "2000-02-29");
         assert_eq!(date_time(1_795_464_900_000), "2026-11-23 20:15 UTC");
+        assert_eq!(time(1_795_464_907_999), "2026-11-23 20:15:07 UTC");
     }
 }

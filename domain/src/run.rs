@@ -4,12 +4,16 @@
 pub mod data;
 pub mod event;
 pub mod progress;
+mod settings;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{Millis, stats::Proportion};
 use data::{DataChoice, DataCounts};
+pub use settings::{
+    Keep, Lora, Method, Optimizer, Pooling, Precision, Schedule, Settings, Ties, Truncation, UnknownChoice,
+};
 
 /// The longest name of a run, in characters.
 pub const MAX_NAME: usize = 80;
@@ -23,40 +27,6 @@ pub enum State {
     Done,
     Failed,
     Cancelled,
-}
-
-/// Which parts of the model learn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Method {
-    /// One layer on the frozen model's embeddings: seconds.
-    Head,
-    /// Every weight: minutes.
-    Full,
-}
-
-/// Everything but the data that decides how a model is trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    pub method: Method,
-    /// Decides the order of the pairs and the weights that start at random.
-    pub seed: u64,
-    /// Passes over the training pairs.
-    pub epochs: u32,
-    /// Pairs per optimizer step.
-    pub batch_pairs: usize,
-    /// Peak learning rate.
-    pub learning_rate: f64,
-    pub weight_decay: f64,
-    /// Share of the steps over which the learning rate rises.
-    pub warmup_share: f64,
-    /// Longest text in tokens; the end is kept.
-    pub max_tokens: usize,
-    /// Epochs between evaluations, such as 0.25.
-    pub evaluate_every: f64,
-    /// Steps between checkpoints; 0 for checkpoints by time alone.
-    #[serde(default)]
-    pub checkpoint_every_steps: u64,
 }
 
 /// What came out of a run.
@@ -135,26 +105,5 @@ impl State {
     /// Nothing more will happen.
     pub fn is_final(self) -> bool {
         matches!(self, State::Done | State::Failed | State::Cancelled)
-    }
-}
-
-impl Method {
-    pub const ALL: [Method; 2] = [Method::Head, Method::Full];
-
-    /// The spelling in forms, on the command line and in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Method::Head => "head",
-            Method::Full => "full",
-        }
-    }
-}
-
-impl std::str::FromStr for Method {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Method, String> {
-        let found = Method::ALL.into_iter().find(|method| method.as_str() == text);
-        found.ok_or_else(|| format!("“{text}” is not a method: use head or full"))
     }
 }

@@ -10,6 +10,11 @@ impl Browser {
         Ok(self.button(name).await?.click_when_ready().await?)
     }
 
+    /// Opens or closes a fold by keyboard, wherever on the page it is.
+    pub async fn toggle_fold(&self, name: &str) -> Result<()> {
+        Ok(self.button(name).await?.send_keys("\u{e007}").await?)
+    }
+
     pub async fn click_link(&self, name: &str) -> Result<()> {
         Ok(self.link(name).await?.click_when_ready().await?)
     }

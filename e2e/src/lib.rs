@@ -14,6 +14,7 @@ pub mod judging;
 pub mod people;
 pub mod programs;
 pub mod site;
+pub mod training;
 
 pub use browser::Browser;
 pub use programs::Programs;

@@ -1,8 +1,6 @@
 //! The main job: from the owner's account over judging and training to scores and the export.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::{
     Browser, Programs, Site,
     browser::Scripts,
@@ -38,6 +36,8 @@ async fn from_a_demo_project_to_scores_and_an_export() -> Result<()> {
     if programs.base_model.is_some() {
         let run = train_the_head(&owner, &project).await?;
         scores_agree_with_the_api(&owner, &run).await?;
+        let changed = duplicate_with_changes(&owner, &run).await?;
+        compare(&owner, &project, [&run, &changed]).await?;
     } else {
         eprintln!("SKIPPED: TOUCHSTONE_BASE_MODEL names no folder; nothing is trained");
     }
@@ -130,36 +130,93 @@ async fn is_refused_the_owners_pages(trainer: &Browser, project: &str) -> Result
 /// Presses Train and watches without a reload.
 async fn train_the_head(owner: &Browser, project: &str) -> Result<String> {
     owner.visit(&format!("{project}/train")).await?;
+    let run = owner.train_to_the_end().await?;
+    owner.check_page().await?;
+    owner.visit(&run).await?;
+    owner.reads("What came out").await?;
+    owner.check_page().await?;
+    Ok(run)
+}
+
+/// The same form again, with one setting refused, then another: a run of its own.
+async fn duplicate_with_changes(owner: &Browser, run: &str) -> Result<String> {
+    owner.visit(run).await?;
     owner.hydrated().await?;
-    owner.button("Train").await?;
+    owner.toggle_fold("Figures").await?;
+    owner.reads("before it is limited").await?;
+    owner.toggle_fold("What it told, in order").await?;
+    owner.reads("Evaluation at step").await?;
+    owner.check_page().await?;
+    owner.click_link("Duplicate with changes").await?;
+    owner.hydrated().await?;
+    for group in [
+        "What learns",
+        "Steps and rates",
+        "Loss",
+        "Held-out pairs",
+        "Checkpoints",
+    ] {
+        owner.toggle_fold(group).await?;
+    }
+    owner.check_page().await?;
+    for (method, own, other) in [
+        ("lora", "lora_rank", "ensemble"),
+        ("layers", "last_layers", "lora_rank"),
+        ("full", "from_scratch", "last_layers"),
+        ("head", "ensemble", "layer_decay"),
+    ] {
+        owner.choose_method(method).await?;
+        ensure!(owner.shows_setting(own).await?, "{own} is not there for {method}");
+        ensure!(
+            !owner.shows_setting(other).await?,
+            "{other} is there for {method}"
+        );
+    }
+    owner.fill("Learning rate", "7").await?;
+    owner.fill("Passes over the pairs", "3").await?;
+    owner.choose("Learning rate after the warm-up", "cosine").await?;
     owner
         .element("form button.primary")
         .await?
         .click_when_ready()
         .await?;
-    owner.element(".run-live").await?;
+    owner
+        .reads("Learning rate: must be above 0 and at most 1")
+        .await?;
     owner.hydrated().await?;
-    let deadline = Instant::now() + Duration::from_secs(180);
-    let mut seen = Vec::new();
-    loop {
-        let stage = owner.read(".run-stage [role=status]").await?;
-        if seen.last() != Some(&stage) {
-            seen.push(stage.clone());
-        }
-        if stage.starts_with("Done") {
-            break;
-        }
-        if stage.starts_with("Failed") || Instant::now() > deadline {
-            bail!("the run did not end well: {seen:?}\n{}", owner.text().await?);
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    owner.check_page().await?;
+    ensure!(
+        owner.value("#train-epochs").await? == "3",
+        "what was typed is lost"
+    );
+    owner.fill("Learning rate", "0.02").await?;
+    let changed = owner.train_to_the_end().await?;
+    ensure!(changed != run, "no run of its own");
+    Ok(changed)
+}
+
+/// Both runs in one chart per measure, with what differs.
+async fn compare(owner: &Browser, project: &str, runs: [&str; 2]) -> Result<()> {
+    owner.visit(&format!("{project}/train")).await?;
+    owner.tick_runs(&runs).await?;
+    owner.click_button("Compare the chosen runs").await?;
+    owner.reads("Runs side by side").await?;
+    let table = owner.read(".table-wrap").await?;
+    for differs in ["Passes over the pairs", "Learning rate", "cosine"] {
+        ensure!(table.contains(differs), "{differs} is not among\n{table}");
     }
-    owner.check_page().await?;
-    let run = owner.path().await?;
-    owner.visit(&run).await?;
-    owner.reads("What came out").await?;
-    owner.check_page().await?;
-    Ok(run)
+    ensure!(
+        !table.contains("Pairs in a batch"),
+        "what is the same is in\n{table}"
+    );
+    let lines = owner
+        .find_all(thirtyfour::By::Css(
+            "figure:first-of-type path.line[class*=look-run]",
+        ))
+        .await?;
+    ensure!(lines.len() == 2, "{} lines in the first chart", lines.len());
+    owner.toggle_fold("Figures").await?;
+    owner.check_page().await
 }
 
 /// The box on the page and the API give one and the same number.

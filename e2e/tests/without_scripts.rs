@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use e2e::{Browser, Programs, Site, browser::Scripts, people::OWNER};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn signs_in_judges_ranks_and_corrects() -> Result<()> {
+async fn signs_in_judges_ranks_corrects_and_asks_for_a_run() -> Result<()> {
     let Some(programs) = Programs::from_env() else {
         return Ok(());
     };
@@ -50,5 +50,18 @@ async fn signs_in_judges_ranks_and_corrects() -> Result<()> {
     browser.click_link("Change").await?;
     let saved = browser.value("#correction").await?;
     ensure!(saved.ends_with("Written without scripts."), "{saved}");
+
+    browser.visit(&format!("{project}/train")).await?;
+    browser.toggle_fold("Steps and rates").await?;
+    browser.fill("Passes over the pairs", "many").await?;
+    browser.element("form button.primary").await?.click().await?;
+    browser.reads("“many” is not a whole number").await?;
+    browser.fill("Passes over the pairs", "2").await?;
+    browser.element("form button.primary").await?.click().await?;
+    browser.reads("What it learns from").await?;
+    browser.click_link("Duplicate with changes").await?;
+    browser.reads("Train a reward model").await?;
+    let passes = browser.value("#train-epochs").await?;
+    ensure!(passes == "2", "{passes} passes in the duplicate");
     browser.check_console().await
 }

@@ -24,8 +24,9 @@ use server::{
     auth::{password, secret::hash_secret},
     markdown,
     router::router,
+    scoring::ScoringService,
     site::Site,
-    state::{AppState, NoScoring, Settings},
+    state::{AppState, Settings},
 };
 use store::{Store, import::Importer, project::NewProject, user::NewUser};
 use uuid::Uuid;
@@ -56,7 +57,7 @@ async fn measure(folder: &std::path::Path, judgements: usize) -> Result<()> {
         data_dir: folder.into(),
         site: Arc::new(site.names()),
         public_url: format!("http://{address}").as_str().into(),
-        scoring: Arc::new(NoScoring),
+        scoring: Arc::new(ScoringService::new(&std::env::temp_dir())),
     };
     let settings = Settings {
         secure_cookies: false,

@@ -24,7 +24,7 @@ use crate::{
         identify::{gate, identify},
         sessions::Sessions,
     },
-    routes::{api, events, export, health, import},
+    routes::{api, events, export, health, import, run_log},
     security::{add_headers, after_panic, api_missing, check_origin, errors_to_flash},
     site::Site,
     state::AppState,
@@ -62,6 +62,7 @@ pub fn router(state: AppState, site: Site) -> Router {
         .merge(api::routes())
         .merge(events::routes())
         .merge(export::routes())
+        .merge(run_log::routes())
         .merge(import::routes(state.settings.max_upload_mb))
         .route("/api/{*path}", any(api_missing))
         .leptos_routes_with_context(&state, generate_route_list(App), context.clone(), page.clone())

@@ -2,18 +2,10 @@
 
 use std::sync::Arc;
 
-use app::{
-    context::Services,
-    scoring::{Answer, ItemScores, Scoring, ScoringError},
-};
+use app::context::Services;
 use axum::extract::FromRef;
-use domain::{
-    run::{Method, Settings as TrainSettings},
-    score::ScoreItem,
-};
 use leptos::config::LeptosOptions;
 use store::Store;
-use uuid::Uuid;
 
 use crate::auth::throttle::Throttle;
 
@@ -51,34 +43,5 @@ impl AppState {
     /// The store.
     pub fn store(&self) -> &Store {
         &self.services.store
-    }
-}
-
-/// Stands in where no model can be asked: in tests of everything else.
-#[derive(Debug)]
-pub struct NoScoring;
-
-impl Scoring for NoScoring {
-    fn defaults(&self, method: Method) -> TrainSettings {
-        TrainSettings {
-            method,
-            seed: 1,
-            epochs: 1,
-            batch_pairs: 1,
-            learning_rate: 1e-3,
-            weight_decay: 0.0,
-            warmup_share: 0.0,
-            max_tokens: 256,
-            evaluate_every: 1.0,
-            checkpoint_every_steps: 0,
-        }
-    }
-
-    fn check(&self, _: &TrainSettings) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn score(&self, _: Uuid, _: Vec<ScoreItem>) -> Answer<Result<ItemScores, ScoringError>> {
-        Box::pin(async { Err(ScoringError::NoModel) })
     }
 }

@@ -194,16 +194,39 @@ async fn a_killed_training_goes_on_to_the_same_loss() {
 }
 
 #[tokio::test]
-async fn a_cancelled_training_stops_and_says_so() {
+async fn a_cancelled_training_stops_and_goes_on_when_asked() {
     let place = Place::new();
     place.import(120);
     let store = place.store().await;
     let run = queue_full_run(&store).await;
     let _worker = Worker::start(&place);
-    wait_for(&store, run.id, "the first steps", |progress| progress.step > 0).await;
+    let begun = |progress: &Progress| progress.checkpoint.is_some();
+    wait_for(&store, run.id, "a checkpoint", begun).await;
     store.cancel_run(run.id).await.unwrap();
     let ended = |progress: &Progress| progress.state == Some(State::Cancelled);
-    wait_for(&store, run.id, "the end", ended).await;
+    let stopped = wait_for(&store, run.id, "the end", ended).await;
+    assert!(
+        stopped.step < stopped.steps,
+        "cancelled too late to tell anything"
+    );
+    let lead = NewUser {
+        name: "Lea".into(),
+        email: "lea@example.org".into(),
+        password_hash: "x".into(),
+        role: Role::Lead,
+    };
+    let lead = store.insert_user(lead).await.unwrap();
+    store.resume_run(run.id, lead.id).await.unwrap();
+    let done = |progress: &Progress| progress.state == Some(State::Done);
+    let rest = wait_for(&store, run.id, "the resumed run", done).await;
+    assert!(rest.resumed >= 1, "it began anew: {rest:?}");
+    let last = rest.points.last().unwrap();
+    assert!(last.learning_rate.is_some() && last.grad_norm.is_some_and(|norm| norm > 0.0));
+    assert!(
+        rest.evaluations
+            .iter()
+            .all(|evaluation| evaluation.rewards.is_some())
+    );
 }
 
 #[tokio::test]

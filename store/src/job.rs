@@ -286,6 +286,7 @@ impl Store {
         let found = job::Entity::find()
             .filter(job::Column::RunId.eq(run))
             .order_by_desc(job::Column::CreatedAt)
+            .order_by_desc(job::Column::Id)
             .one(self.reader())
             .await?;
         found.map(Job::try_from).transpose()

@@ -30,6 +30,8 @@ pub struct SelectedPair {
     pub rejected: Uuid,
     /// How clearly, 1 to 3 steps; None for rankings and corrections.
     pub strength: Option<i32>,
+    /// Neither is preferred.
+    pub tied: bool,
     content_hash: Arc<str>,
 }
 
@@ -56,6 +58,7 @@ pub struct TextPair {
     pub chosen: Arc<str>,
     pub rejected: Arc<str>,
     pub strength: Option<i32>,
+    pub tied: bool,
 }
 
 /// Someone whose judgements stand in a project.
@@ -143,6 +146,7 @@ impl Store {
                     },
                     rejected: response(&pair.rejected)?,
                     strength: pair.strength,
+                    tied: pair.tied,
                 })
             })
             .collect()
@@ -171,7 +175,8 @@ impl Store {
         for row in self.rows::<JudgementRow>(JUDGEMENTS, project).await? {
             let wanted = from_wanted(choice, row.user_id, &row.user_kind)
                 && !(choice.exclude_flagged && row.flagged)
-                && (choice.rankings || row.verdict != "ranked");
+                && (choice.rankings || row.verdict != "ranked")
+                && (choice.ties || row.verdict != TIED);
             if wanted {
                 row.add_pairs(&mut pairs)?;
             }
@@ -201,6 +206,7 @@ impl Store {
                 chosen: Chosen::Correction(row.content.into()),
                 rejected: row.rejected,
                 strength: None,
+                tied: false,
                 content_hash: row.content_hash.into(),
             });
         }
@@ -234,14 +240,17 @@ pub(crate) fn messages(stored: serde_json::Value) -> Result<Vec<Message>, StoreE
     })
 }
 
-/// Verdicts that prefer something; a row is in force if no other supersedes it.
+/// The verdict that two responses are as good.
+const TIED: &str = "tied";
+
+/// Verdicts that prefer something, and ties; a row is in force if no other supersedes it.
 const JUDGEMENTS: &str = r#"SELECT j.id, j.comparison_id, j.user_id, u.kind AS user_kind, j.verdict, j.strength,
     j.ranking, j.flagged, c.prompt_id, p.category, p.content_hash
   FROM judgement j
   JOIN comparison c ON c.id = j.comparison_id
   JOIN prompt p ON p.id = c.prompt_id
   JOIN "user" u ON u.id = j.user_id
-  WHERE j.project_id = $1 AND j.verdict IN ('preferred', 'ranked')
+  WHERE j.project_id = $1 AND j.verdict IN ('preferred', 'ranked', 'tied')
     AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)
   ORDER BY c.position, c.id, j.created_at, j.id"#;
 
@@ -292,20 +301,28 @@ impl JudgementRow {
                 value: error.to_string(),
             })?;
         let content_hash: Arc<str> = self.content_hash.into();
+        let tied = self.verdict == TIED;
+        let mut add = |chosen: Uuid, rejected: Uuid| {
+            pairs.push(SelectedPair {
+                source: self.id,
+                comparison_id: self.comparison_id,
+                prompt_id: self.prompt_id,
+                category: self.category.clone(),
+                chosen: Chosen::Response(chosen),
+                rejected,
+                strength: self.strength,
+                tied,
+                content_hash: content_hash.clone(),
+            });
+        };
+        if tied && let [[one, other]] = groups.iter().map(Vec::as_slice).collect::<Vec<_>>()[..] {
+            add(*one, *other);
+        }
         for (index, better) in groups.iter().enumerate() {
-            let worse = groups[index + 1..].iter().flatten();
-            for (rejected, chosen) in worse.flat_map(|worse| better.iter().map(move |better| (worse, better)))
-            {
-                pairs.push(SelectedPair {
-                    source: self.id,
-                    comparison_id: self.comparison_id,
-                    prompt_id: self.prompt_id,
-                    category: self.category.clone(),
-                    chosen: Chosen::Response(*chosen),
-                    rejected: *rejected,
-                    strength: self.strength,
-                    content_hash: content_hash.clone(),
-                });
+            for worse in groups[index + 1..].iter().flatten() {
+                for chosen in better {
+                    add(*chosen, *worse);
+                }
             }
         }
         Ok(())

@@ -1,4 +1,6 @@
-//! Training runs: made together with their job, moved from state to state, and what they tell on the way.
+//! Training runs: made together with their job, and moved from state to state.
+
+mod told;
 
 use domain::{
     job::JobKind,
@@ -9,15 +11,16 @@ use domain::{
     },
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, ExprTrait,
-    QueryFilter, QueryOrder, QuerySelect, Set, Statement, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set, sea_query::Expr,
 };
 use serde_json::json;
 use uuid::Uuid;
 
+use self::told::append;
 use crate::{
     Store, StoreError,
-    entity::{run, run_event},
+    entity::run,
     job::{Lease, NewJob},
     now, refuse_nul,
 };
@@ -38,7 +41,8 @@ impl Store {
     pub async fn create_run(&self, new: NewRun) -> Result<Run, StoreError> {
         let transaction = self.begin().await?;
         let made = insert_run(&transaction, new).await?;
-        Store::enqueue_job(&transaction, train_job(&made)).await?;
+        let job = train_job((made.id, made.project_id), made.created_by);
+        Store::enqueue_job(&transaction, job).await?;
         transaction.commit().await?;
         made.try_into()
     }
@@ -48,7 +52,8 @@ impl Store {
         let transaction = self.begin().await?;
         let made = insert_run(&transaction, new).await?;
         transaction.commit().await?;
-        let (_, lease) = self.start_job(train_job(&made), worker).await?;
+        let job = train_job((made.id, made.project_id), made.created_by);
+        let (_, lease) = self.start_job(job, worker).await?;
         Ok((made.try_into()?, lease))
     }
 
@@ -129,46 +134,6 @@ impl Store {
             .await
     }
 
-    /// Adds to what a run tells, as long as the lease is held; a conflict means that it is lost. Returns the events
-    /// with their places.
-    pub async fn append_run_events(
-        &self,
-        id: Uuid,
-        lease: &Lease,
-        events: &[RunEvent],
-    ) -> Result<Vec<SeqEvent>, StoreError> {
-        let transaction = self.begin().await?;
-        let told = append(&transaction, id, events).await?;
-        let newest = told.last().map_or(0, |event| event.seq);
-        Store::set_job_progress(&transaction, lease, json!({ "event": newest })).await?;
-        transaction.commit().await?;
-        Ok(told)
-    }
-
-    /// What a run told after the event `after` (0 for all), oldest first.
-    pub async fn list_run_events(
-        &self,
-        id: Uuid,
-        after: i64,
-        limit: u64,
-    ) -> Result<Vec<SeqEvent>, StoreError> {
-        let rows = run_event::Entity::find()
-            .filter(run_event::Column::RunId.eq(id))
-            .filter(run_event::Column::Seq.gt(after))
-            .order_by_asc(run_event::Column::Seq)
-            .limit(limit)
-            .all(self.reader())
-            .await?;
-        // An event of a newer version is passed over: the rest of the curve is worth showing.
-        Ok(rows
-            .into_iter()
-            .filter_map(|row| {
-                let event = serde_json::from_value(row.event).ok()?;
-                Some(SeqEvent { seq: row.seq, event })
-            })
-            .collect())
-    }
-
     /// The newest job of a run is asked to stop; a run that still waits is cancelled at once.
     pub async fn cancel_run(&self, id: Uuid) -> Result<State, StoreError> {
         let run = self.find_run(id).await?;
@@ -183,6 +148,33 @@ impl Store {
             self.set_run_state(id, State::Cancelled, None).await?;
         }
         Ok(job)
+    }
+
+    /// Puts a run that failed or was cancelled back into the queue, with a new job; what is in its folder is gone on with.
+    pub async fn resume_run(&self, id: Uuid, by: Uuid) -> Result<(), StoreError> {
+        let run = self.find_run(id).await?;
+        let transaction = self.begin().await?;
+        let changed = run::Entity::update_many()
+            .col_expr(run::Column::State, Expr::value(State::Queued.as_str()))
+            .col_expr(run::Column::Error, Expr::value(None::<String>))
+            .col_expr(run::Column::FinishedAt, Expr::value(None::<i64>))
+            .filter(run::Column::Id.eq(id))
+            .filter(run::Column::State.is_in([State::Failed.as_str(), State::Cancelled.as_str()]))
+            .exec(&transaction)
+            .await?;
+        if changed.rows_affected == 0 {
+            return Err(StoreError::Conflict(
+                "Only a run that failed or was cancelled can go on.".into(),
+            ));
+        }
+        let event = RunEvent::State {
+            state: State::Queued,
+            error: None,
+        };
+        append(&transaction, id, &[event]).await?;
+        Store::enqueue_job(&transaction, train_job((id, run.project_id), Some(by))).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     async fn set_run_column(
@@ -252,59 +244,14 @@ async fn insert_run(db: &DatabaseTransaction, new: NewRun) -> Result<run::Model,
     Ok(made)
 }
 
-fn train_job(run: &run::Model) -> NewJob {
+fn train_job((run, project): (Uuid, Uuid), by: Option<Uuid>) -> NewJob {
     NewJob {
         kind: JobKind::Train,
-        project_id: Some(run.project_id),
-        run_id: Some(run.id),
+        project_id: Some(project),
+        run_id: Some(run),
         payload: json!({}),
-        created_by: run.created_by,
+        created_by: by,
     }
-}
-
-/// Adds events after the newest one. Whoever appends holds the run's row (on SQLite the only writing connection), so
-/// that no place is given twice.
-async fn append(
-    db: &DatabaseTransaction,
-    id: Uuid,
-    events: &[RunEvent],
-) -> Result<Vec<SeqEvent>, StoreError> {
-    let backend = db.get_database_backend();
-    if backend == DbBackend::Postgres {
-        let lock = "SELECT id FROM run WHERE id = $1 FOR UPDATE";
-        db.query_one_raw(Statement::from_sql_and_values(backend, lock, [id.into()]))
-            .await?;
-    }
-    let newest: Option<i64> = run_event::Entity::find()
-        .filter(run_event::Column::RunId.eq(id))
-        .select_only()
-        .column_as(run_event::Column::Seq.max(), "newest")
-        .into_tuple::<Option<i64>>()
-        .one(db)
-        .await?
-        .flatten();
-    let told: Vec<SeqEvent> = (newest.unwrap_or(0) + 1..)
-        .zip(events)
-        .map(|(seq, event)| SeqEvent {
-            seq,
-            event: event.clone(),
-        })
-        .collect();
-    let mut rows = Vec::with_capacity(told.len());
-    for SeqEvent { seq, event } in &told {
-        rows.push(run_event::ActiveModel {
-            run_id: Set(id),
-            seq: Set(*seq),
-            event: Set(to_json(event)?),
-            created_at: Set(now()),
-        });
-    }
-    if !rows.is_empty() {
-        run_event::Entity::insert_many(rows)
-            .exec_without_returning(db)
-            .await?;
-    }
-    Ok(told)
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, StoreError> {

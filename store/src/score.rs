@@ -116,9 +116,10 @@ impl Store {
             .into_iter()
             .map(|row| (row.response_id, row))
             .collect();
-        // A correction has no score of its own.
+        // A correction has no score of its own, and a tie prefers nothing.
         let choice = DataChoice {
             corrections: false,
+            ties: false,
             ..run.data.choice.clone()
         };
         let selection = self.select_pairs(run.project_id, &choice).await?;

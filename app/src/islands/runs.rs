@@ -11,10 +11,11 @@ use leptos::{html, prelude::*};
 use uuid::Uuid;
 use wasm_bindgen::{JsCast, closure::Closure};
 
-use self::chart::{AccuracyChart, LossChart};
+use self::chart::LiveChart;
 use super::mark_hydrated;
 use crate::{
-    server_fns::runs::{TrainForm, count_data, describe},
+    charts::run::OF_A_RUN,
+    server_fns::runs::{SETTINGS_OF_DATA, TrainForm, count_data, describe},
     text,
 };
 
@@ -44,12 +45,18 @@ pub fn LiveRun(run: Uuid, start: Progress, over: bool) -> impl IntoView {
             <dl class="facts">
                 {move || progress.with(figures).into_iter().map(figure).collect_view()}
             </dl>
-            <div class="curves">
-                <LossChart progress=progress />
-                <AccuracyChart progress=progress />
-            </div>
+            <div class="curves">{charts(progress, over)}</div>
         </section>
     }
+}
+
+/// All of a run that may still tell more; of one that is over, those with something in them.
+fn charts(progress: ReadSignal<Progress>, over: bool) -> impl IntoView {
+    OF_A_RUN
+        .into_iter()
+        .filter(|make| !over || progress.with_untracked(|progress| !make(progress).is_empty()))
+        .map(|make| view! { <LiveChart make=make progress=progress /> })
+        .collect_view()
 }
 
 fn figure((label, value, detail): (&'static str, String, String)) -> impl IntoView {
@@ -78,7 +85,7 @@ fn stage_text(progress: &Progress) -> String {
 fn figures(progress: &Progress) -> Vec<(&'static str, String, String)> {
     let dash = || "–".to_owned();
     let loss = progress
-        .losses
+        .points
         .last()
         .map_or_else(dash, |point| format!("{:.3}", point.loss));
     let best = progress.evaluations.last();
@@ -178,7 +185,7 @@ pub fn DataCount(project: Uuid, start: String) -> impl IntoView {
 
 fn filled_in(project: Uuid, form: &web_sys::Element) -> Option<TrainForm> {
     let data = web_sys::FormData::new_with_form(form.dyn_ref()?).ok()?;
-    Some(TrainForm::from_fields(project, |name| {
+    Some(TrainForm::from_fields(project, SETTINGS_OF_DATA, |name| {
         data.get_all(name)
             .iter()
             .filter_map(|value| value.as_string())

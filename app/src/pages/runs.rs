@@ -1,21 +1,32 @@
-//! A run, and the list of a project's runs.
+//! A run: where it stands, its curves, what came out, and what can be done with it.
 
+mod asked;
+mod compare;
+mod log;
+mod outcome;
+mod table;
 mod train;
 
 use domain::{
+    Millis,
     permission::Permission,
     project::Project,
-    run::{Metrics, Run, State, data::HeldOut, progress::Progress},
+    run::{Run, State, data::HeldOut, event::RunEvent, progress::Progress},
 };
 use leptos::{prelude::*, server_fn::ServerFn};
+use uuid::Uuid;
 
+pub use compare::ComparePage;
+pub(super) use outcome::{interval, share_bar};
 pub use train::TrainPage;
+
+use self::{asked::asked, log::log_part, outcome::outcome};
 
 use crate::{
     components::{Page, Tab, page_with, path_id},
     context,
     islands::runs::LiveRun,
-    server_fns::runs::{CancelRun, describe},
+    server_fns::runs::{CancelRun, ResumeRun},
     text,
     viewer::require,
 };
@@ -38,7 +49,8 @@ pub fn RunPage() -> impl IntoView {
             HeldOut::Share { .. } => None,
         };
         Ok(Watched {
-            may_cancel: viewer.role.may(Permission::Train) && !run.state.is_final(),
+            may_train: viewer.role.may(Permission::Train),
+            log: store.list_run_log(run.id, EVENTS).await?,
             progress: Progress::from_events(&events),
             run,
             project,
@@ -55,7 +67,8 @@ struct Watched {
     progress: Progress,
     /// The project that the run is held against.
     against: Option<String>,
-    may_cancel: bool,
+    log: Vec<(Millis, RunEvent)>,
+    may_train: bool,
 }
 
 fn run_page(
@@ -64,7 +77,8 @@ fn run_page(
         project,
         progress,
         against,
-        may_cancel,
+        log,
+        may_train,
     }: Watched,
 ) -> impl IntoView {
     let id = run.id;
@@ -93,24 +107,45 @@ fn run_page(
                                 </a>
                             }
                         })}
-                    {may_cancel
-                        .then(|| {
-                            view! {
-                                <form method="post" action=CancelRun::url()>
-                                    <input type="hidden" name="id" value=id.to_string() />
-                                    <button class="danger">"Cancel the run"</button>
-                                </form>
-                            }
-                        })}
+                    {may_train.then(|| actions(&run))}
                 </div>
             </div>
             {run.error.clone().map(|error| view! { <p class="alert bad" role="alert">{error}</p> })}
             {run.metrics.as_ref().map(outcome)}
             {reload}
             <LiveRun run=id start=progress over=over />
+            {log_part(id, log)}
             {asked(&run, against)}
         </Page>
     }
+}
+
+/// What a lead may do with a run in its state.
+fn actions(run: &Run) -> impl IntoView + use<> {
+    let again = format!("/projects/{}/train?from={}", run.project_id, run.id);
+    let step = match run.state {
+        State::Queued | State::Running => {
+            Some(step_form(run.id, CancelRun::url(), "danger", "Cancel the run"))
+        }
+        State::Failed | State::Cancelled => Some(step_form(run.id, ResumeRun::url(), "", "Resume the run")),
+        State::Done => None,
+    };
+    view! {
+        <a class="button" href=again>
+            "Duplicate with changes"
+        </a>
+        {step}
+    }
+}
+
+fn step_form(id: Uuid, action: &'static str, class: &'static str, label: &'static str) -> AnyView {
+    view! {
+        <form method="post" action=action>
+            <input type="hidden" name="id" value=id.to_string() />
+            <button class=class>{label}</button>
+        </form>
+    }
+    .into_any()
 }
 
 /// A word for where a run stands.
@@ -133,187 +168,4 @@ fn started(run: &Run) -> String {
     }
     sentence.push('.');
     sentence
-}
-
-/// What came out, against the simplest rival.
-fn outcome(metrics: &Metrics) -> impl IntoView + use<> {
-    let bar = |label: &'static str, proportion: Option<domain::stats::Proportion>| {
-        let proportion = proportion?;
-        let share = proportion.share()?;
-        Some(view! {
-            <tr>
-                <th scope="row">{label}</th>
-                <td class="num">{format!("{:.1} %", 100.0 * share)}</td>
-                <td class="num soft">{interval(proportion)}</td>
-                <td class="bar-cell">{share_bar(proportion)}</td>
-            </tr>
-        })
-    };
-    let verdict = match (metrics.held_out, metrics.longest) {
-        (Some(model), Some(longest)) => {
-            let (Some(model), Some(longest)) = (model.interval(), longest.share()) else {
-                return ().into_any();
-            };
-            if model.low > longest.max(0.5) {
-                "The model is better than chance and than always choosing the longer response."
-            } else if model.low > 0.5 {
-                "The model is better than chance, but not surely better than always choosing the longer response."
-            } else {
-                "The model is not surely better than chance: it may need more judgements."
-            }
-        }
-        _ => "Nothing was held out, so it is unknown how well the model agrees with people.",
-    };
-    view! {
-        <section class="card">
-            <h2>"What came out"</h2>
-            <p>{verdict}</p>
-            <div class="table-scroll">
-                <table class="table plain">
-                    <thead>
-                        <tr>
-                            <th scope="col">"On held-out pairs"</th>
-                            <th scope="col" class="num">"Agrees"</th>
-                            <th scope="col" class="num">"95 % interval"</th>
-                            <th scope="col"><span class="sr-only">"As a bar"</span></th>
-                        </tr>
-                    </thead>
-                    <tbody>{bar("This model", metrics.held_out)} {bar("Longest wins", metrics.longest)}</tbody>
-                </table>
-            </div>
-            <p class="soft small">
-                {format!(
-                    "{} steps in {}. {} responses scored. {} of {} texts were too long for the model; it read their ends.",
-                    text::number(metrics.steps),
-                    text::duration(metrics.seconds),
-                    text::number(metrics.scored),
-                    text::number(metrics.cut.cut_texts),
-                    text::number(metrics.cut.texts),
-                )}
-            </p>
-        </section>
-    }
-    .into_any()
-}
-
-/// `56.1 to 65.0`, in percent.
-pub(super) fn interval(proportion: domain::stats::Proportion) -> String {
-    proportion.interval().map_or_else(String::new, |interval| {
-        format!("{:.1} to {:.1}", 100.0 * interval.low, 100.0 * interval.high)
-    })
-}
-
-/// A share as a bar with its interval; half way is marked.
-pub(super) fn share_bar(proportion: domain::stats::Proportion) -> impl IntoView + use<> {
-    let (share, interval) = (proportion.share()?, proportion.interval()?);
-    let at = |value: f64| format!("{:.1}", 100.0 * value);
-    Some(view! {
-        <svg class="share-bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
-            <rect class="well" width="100" height="8" />
-            <rect class="fill" width=at(share) height="8" />
-            <rect class="reach" x=at(interval.low) width=at(interval.high - interval.low) y="3" height="2" />
-            <line class="half" x1="50" x2="50" y1="0" y2="8" />
-        </svg>
-    })
-}
-
-/// What the run was asked to do.
-fn asked(run: &Run, against: Option<String>) -> impl IntoView + use<> {
-    let settings = &run.settings;
-    let choice = &run.data.choice;
-    let yes = |holds: bool| if holds { "yes" } else { "no" }.to_owned();
-    let held_out = match (&choice.held_out, against) {
-        (_, Some(project)) => format!("all pairs of “{project}”"),
-        (HeldOut::Share { percent, seed }, _) => format!("{percent} % of the prompts, seed {seed}"),
-        (HeldOut::Project { .. }, None) => "another project".into(),
-    };
-    let rows = [
-        ("Method", settings.method.as_str().to_owned()),
-        ("Judgements", choice.source.as_str().to_owned()),
-        ("Held out", held_out),
-        ("Flagged ones left out", yes(choice.exclude_flagged)),
-        ("Corrections", yes(choice.corrections)),
-        ("Rankings", yes(choice.rankings)),
-        ("Margins", yes(choice.margins)),
-        ("Epochs", settings.epochs.to_string()),
-        ("Pairs per step", settings.batch_pairs.to_string()),
-        ("Learning rate", settings.learning_rate.to_string()),
-        ("Weight decay", settings.weight_decay.to_string()),
-        ("Warm-up share", settings.warmup_share.to_string()),
-        ("Longest text in tokens", settings.max_tokens.to_string()),
-        ("Evaluated every", format!("{} epochs", settings.evaluate_every)),
-        ("Seed", settings.seed.to_string()),
-    ];
-    let rows: Vec<_> = rows
-        .into_iter()
-        .map(|(name, value)| view! { <div><dt>{name}</dt><dd>{value}</dd></div> })
-        .collect();
-    view! {
-        <section class="card">
-            <h2>"What it learns from"</h2>
-            {run.data.counts.as_ref().map(|counts| view! { <p>{describe(counts)}</p> })}
-            <details>
-                <summary>"Data and settings"</summary>
-                <dl class="pairs-list">{rows}</dl>
-            </details>
-        </section>
-    }
-}
-
-/// A project's runs as a table; nothing where there are none.
-fn run_table(runs: Vec<Run>) -> impl IntoView {
-    if runs.is_empty() {
-        return ().into_any();
-    }
-    let rows: Vec<_> = runs.into_iter().map(run_row).collect();
-    view! {
-        <section class="stack tight">
-            <h2>"Runs so far"</h2>
-            <div class="table-wrap">
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Run"</th>
-                            <th scope="col">"State"</th>
-                            <th scope="col" class="num">"Pairs"</th>
-                            <th scope="col" class="num">"Held-out accuracy"</th>
-                            <th scope="col" class="num">"Longest wins"</th>
-                            <th scope="col">"Asked for"</th>
-                            <th scope="col"><span class="sr-only">"Scores"</span></th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
-        </section>
-    }
-    .into_any()
-}
-
-fn run_row(run: Run) -> impl IntoView {
-    let percent = |proportion: Option<domain::stats::Proportion>| {
-        proportion.map_or_else(|| "–".to_owned(), |proportion| proportion.to_string())
-    };
-    let metrics = run.metrics.as_ref();
-    let pairs = run
-        .data
-        .counts
-        .map_or_else(|| "–".to_owned(), |counts| text::number(counts.train));
-    let scores =
-        (run.state == State::Done).then(|| view! { <a href=format!("/runs/{}/scores", run.id)>"Scores"</a> });
-    view! {
-        <tr>
-            <th scope="row">
-                <a href=format!("/runs/{}", run.id)>
-                    <span dir="auto">{run.name.clone()}</span>
-                </a>
-            </th>
-            <td>{state_badge(run.state)}</td>
-            <td class="num">{pairs}</td>
-            <td class="num">{percent(metrics.and_then(|m| m.held_out))}</td>
-            <td class="num">{percent(metrics.and_then(|m| m.longest))}</td>
-            <td>{text::date_time(run.created_at)}</td>
-            <td>{scores}</td>
-        </tr>
-    }
 }

@@ -1,25 +1,41 @@
-//! Start, count and cancel training runs.
+//! Start, count, cancel and resume training runs.
 
+#[cfg(feature = "ssr")]
+mod filled;
 mod form;
 
 use domain::run::data::DataCounts;
 use leptos::prelude::*;
 use uuid::Uuid;
 
-pub use form::{TrainForm, field};
+pub use form::{SETTINGS_OF_DATA, TrainForm, field, setting_field};
 
 use crate::error::AppError;
 
-/// Makes a run and queues its training, then shows its page. Needs `Train`.
+/// Makes a run and queues its training, then shows its page. A plain form that asks for what cannot be done comes
+/// back as it was filled in. Needs `Train`.
 #[server(prefix = "/fn", endpoint = "runs/create")]
 pub async fn create_run(form: TrainForm) -> Result<(), AppError> {
     use domain::permission::Permission;
 
-    use crate::{context, viewer};
+    use crate::{context, flash, flash::Flash, viewer};
     let user = viewer::require(Permission::Train)?;
-    let services = context::services();
+    let page = form.page();
+    match make_run(form, user.id).await {
+        Ok(run) => context::redirect(&format!("/runs/{run}")),
+        Err(refused @ AppError::Invalid(_)) if context::is_plain_form() => {
+            flash::show_next(Flash::failed(refused));
+            context::redirect(&page);
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+#[cfg(feature = "ssr")]
+async fn make_run(form: TrainForm, by: Uuid) -> Result<Uuid, AppError> {
+    let services = crate::context::services();
     let settings = form.settings(&*services.scoring)?;
-    services.scoring.check(&settings).map_err(AppError::Invalid)?;
     let choice = form.choice()?;
     let project = services.store.find_project(form.project).await?;
     let counts = services.store.select_pairs(project.id, &choice).await?.counts;
@@ -30,14 +46,12 @@ pub async fn create_run(form: TrainForm) -> Result<(), AppError> {
     }
     let new = store::run::NewRun {
         project_id: project.id,
-        name: form.name.clone(),
+        name: form.name,
         settings,
         choice,
-        created_by: Some(user.id),
+        created_by: Some(by),
     };
-    let run = services.store.create_run(new).await?;
-    context::redirect(&format!("/runs/{}", run.id));
-    Ok(())
+    Ok(services.store.create_run(new).await?.id)
 }
 
 /// Counts what a choice of data comes to. Needs `Review`.
@@ -63,6 +77,19 @@ pub async fn cancel_run(id: Uuid) -> Result<(), AppError> {
         State::Cancelled => "The run is cancelled.",
         _ => "The run stops after the step at hand.",
     }));
+    context::redirect(&format!("/runs/{id}"));
+    Ok(())
+}
+
+/// Lets a run that failed or was cancelled go on from its last checkpoint, then shows its page. Needs `Train`.
+#[server(prefix = "/fn", endpoint = "runs/resume")]
+pub async fn resume_run(id: Uuid) -> Result<(), AppError> {
+    use domain::permission::Permission;
+
+    use crate::{context, flash, flash::Flash, viewer};
+    let user = viewer::require(Permission::Train)?;
+    context::store().resume_run(id, user.id).await?;
+    flash::show_next(Flash::done("The run goes on from its last checkpoint."));
     context::redirect(&format!("/runs/{id}"));
     Ok(())
 }

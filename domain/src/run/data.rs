@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// Which judgements and corrections become pairs. Only rows in force count; ties, *both bad* and skips carry none.
+/// Which judgements and corrections become pairs. Only rows in force count; *both bad* and skips carry none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataChoice {
     pub source: JudgementSource,
@@ -19,6 +19,9 @@ pub struct DataChoice {
     pub rankings: bool,
     /// A graded preference asks for a lead of so much: see [`margin_of`].
     pub margins: bool,
+    /// Ties are pairs too, for a loss that knows them.
+    #[serde(default)]
+    pub ties: bool,
     pub held_out: HeldOut,
 }
 
@@ -98,6 +101,7 @@ impl Default for DataChoice {
             corrections: true,
             rankings: true,
             margins: false,
+            ties: false,
             held_out: HeldOut::Share { percent: 10, seed: 0 },
         }
     }

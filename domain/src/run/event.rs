@@ -25,7 +25,7 @@ pub enum RunEvent {
     Embedding { done: u64, of: u64 },
     /// A stretch of steps: one point of the curve for every so many.
     Steps {
-        points: Vec<LossPoint>,
+        points: Vec<StepPoint>,
         pairs_per_second: f64,
         seconds_left: Option<f64>,
     },
@@ -37,11 +37,27 @@ pub enum RunEvent {
     Scoring { done: u64, of: u64 },
 }
 
-/// Mean training loss over the steps since the point before.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct LossPoint {
+/// One point of the training curves: means over the steps since the point before, of what those told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepPoint {
     pub step: u64,
     pub loss: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+    /// Length of the gradient before it was limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grad_norm: Option<f64>,
+    /// Share of the step's pairs whose chosen response has the higher reward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// Chosen reward less rejected one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_mean: Option<f64>,
+    /// Standard deviation of the rewards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_spread: Option<f64>,
 }
 
 /// How the model does on the held-out pairs after `step`.
@@ -50,6 +66,19 @@ pub struct Evaluation {
     pub step: u64,
     pub loss: f64,
     pub correct: Proportion,
+    /// Rewards of the held-out responses; None in runs of before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewards: Option<Rewards>,
+}
+
+/// Rewards of the held-out responses.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rewards {
+    pub mean: f64,
+    pub lowest: f64,
+    pub highest: f64,
+    /// Chosen less rejected, in the mean.
+    pub margin: f64,
 }
 
 /// A stored event with its place in the run.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cut, State,
-    event::{Evaluation, LossPoint, RunEvent, SeqEvent},
+    event::{Evaluation, RunEvent, SeqEvent, StepPoint},
 };
 
 /// What the page of a run shows of its course.
@@ -27,7 +27,8 @@ pub struct Progress {
     pub checkpoint: Option<u64>,
     /// How often training went on from a checkpoint.
     pub resumed: u32,
-    pub losses: Vec<LossPoint>,
+    /// The training curves.
+    pub points: Vec<StepPoint>,
     pub evaluations: Vec<Evaluation>,
 }
 
@@ -92,7 +93,7 @@ impl Progress {
                 seconds_left,
             } => {
                 self.stage = Stage::Training;
-                self.losses.extend(points);
+                self.points.extend(points);
                 self.step = points.last().map_or(self.step, |point| point.step);
                 self.pairs_per_second = Some(*pairs_per_second);
                 self.seconds_left = *seconds_left;
@@ -125,7 +126,7 @@ impl Progress {
             self.resumed += 1;
         }
         self.step = step;
-        self.losses.retain(|point| point.step <= step);
+        self.points.retain(|point| point.step <= step);
         self.evaluations.retain(|evaluation| evaluation.step <= step);
     }
 }
@@ -138,9 +139,11 @@ mod tests {
     fn steps(range: std::ops::RangeInclusive<u64>) -> RunEvent {
         RunEvent::Steps {
             points: range
-                .map(|step| LossPoint {
+                .map(|step| StepPoint {
                     step,
                     loss: 1.0 / step as f64,
+                    learning_rate: Some(0.1),
+                    ..StepPoint::default()
                 })
                 .collect(),
             pairs_per_second: 10.0,
@@ -163,6 +166,7 @@ mod tests {
             step,
             loss: 0.6,
             correct: Proportion { hits: 3.0, of: 4 },
+            rewards: None,
         })
     }
 
@@ -187,7 +191,7 @@ mod tests {
             evaluated(5),
             evaluated(10),
         ]);
-        let seen: Vec<u64> = progress.losses.iter().map(|point| point.step).collect();
+        let seen: Vec<u64> = progress.points.iter().map(|point| point.step).collect();
         assert_eq!(seen, (1..=10).collect::<Vec<_>>());
         assert_eq!(progress.evaluations.len(), 2);
         assert_eq!(progress.resumed, 1);
@@ -203,7 +207,7 @@ mod tests {
         let mut progress = Progress::default();
         progress.apply(&event);
         progress.apply(&event);
-        assert_eq!(progress.losses.len(), 3);
+        assert_eq!(progress.points.len(), 3);
     }
 
     #[test]

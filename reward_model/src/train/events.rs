@@ -48,12 +48,16 @@ pub enum Event {
         /// Length of the gradient before it was limited.
         grad_norm: f64,
         /// Share of the step's pairs whose chosen reward was higher before the step.
+        #[serde(default)]
         accuracy: f64,
         /// Mean of chosen less rejected rewards.
+        #[serde(default)]
         margin: f64,
         /// Mean of the rewards.
+        #[serde(default)]
         reward_mean: f64,
         /// Standard deviation of the rewards.
+        #[serde(default)]
         reward_spread: f64,
         /// Speed over the last twenty steps.
         pairs_per_second: f64,

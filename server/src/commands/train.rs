@@ -5,11 +5,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use app::scoring::Scoring;
 use domain::run::{
-    Method, Metrics, Run, State,
+    Method, Metrics, Run, Settings, State,
     data::{DataChoice, HeldOut, JudgementSource},
     event::RunEvent,
     progress::{Progress, Stage},
 };
+use serde_json::Value;
 use store::{Store, run::NewRun};
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     config::Config,
     scoring::ScoringService,
-    standalone::summary::peak_memory_mib,
+    standalone::{run_config::overlay, summary::peak_memory_mib},
     worker::{Stop, StopReason, WorkerContext, jobs::train::run_folder, live},
 };
 
@@ -38,7 +39,8 @@ pub struct Args {
     project: Option<String>,
     #[command(flatten)]
     files: FileArgs,
-    /// head: one layer on the frozen model, seconds; full: every weight, minutes [default: head].
+    /// head: one layer on the frozen model, seconds; lora: low-rank matrices beside its layers; layers: its last layers;
+    /// full: every weight, minutes [default: head].
     #[arg(long)]
     method: Option<Method>,
     /// With --project the prompts held out, of a hundred [default: 10]; with --data files to hold the model against
@@ -135,24 +137,11 @@ async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> a
         },
     };
     let scoring = ScoringService::new(&config.data_dir);
-    let mut settings = scoring.defaults(args.method.unwrap_or(Method::Head));
-    let given = args.settings;
-    settings.seed = given.seed.unwrap_or(settings.seed);
-    settings.epochs = given.epochs.unwrap_or(settings.epochs);
-    settings.batch_pairs = given.batch_pairs.unwrap_or(settings.batch_pairs);
-    settings.learning_rate = given.learning_rate.unwrap_or(settings.learning_rate);
-    settings.weight_decay = given.weight_decay.unwrap_or(settings.weight_decay);
-    settings.warmup_share = given.warmup_share.unwrap_or(settings.warmup_share);
-    settings.max_tokens = given.max_tokens.unwrap_or(settings.max_tokens);
-    settings.evaluate_every = given.evaluate_every.unwrap_or(settings.evaluate_every);
-    settings.checkpoint_every_steps = given
-        .checkpoint_every_steps
-        .unwrap_or(settings.checkpoint_every_steps);
-    scoring.check(&settings).map_err(anyhow::Error::msg)?;
+    let settings = settings(&scoring, args.method.unwrap_or_default(), &args.settings)?;
+    scoring.check(&settings)?;
     Ok(NewRun {
         project_id,
         name: args.name,
-        settings,
         choice: DataChoice {
             source: args.source,
             annotators: Vec::new(),
@@ -160,10 +149,21 @@ async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> a
             corrections: !args.no_corrections,
             rankings: !args.no_rankings,
             margins: args.margins,
+            ties: settings.ties.is_some(),
             held_out,
         },
+        settings,
         created_by: None,
     })
+}
+
+/// The method's settings with those that are given.
+fn settings(scoring: &ScoringService, method: Method, given: &SettingFlags) -> anyhow::Result<Settings> {
+    let Value::Object(mut merged) = serde_json::to_value(scoring.defaults(method))? else {
+        bail!("the settings are no table");
+    };
+    overlay(&mut merged, given.given()?);
+    Ok(serde_json::from_value(Value::Object(merged))?)
 }
 
 /// Of a hundred prompts, how many are held out.
@@ -218,7 +218,7 @@ fn line(progress: &Progress) -> String {
             "step {} of {}: loss {:.4}, {:.1} pairs a second, {} left",
             progress.step,
             progress.steps,
-            progress.losses.last().map_or(f64::NAN, |point| point.loss),
+            progress.points.last().map_or(f64::NAN, |point| point.loss),
             progress.pairs_per_second.unwrap_or_default(),
             app::text::duration(progress.seconds_left.unwrap_or_default())
         ),

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use domain::{import::OnError, run::Method};
 use reward_model::{About, Event, Metrics, TrainConfig, TrainOutcome, TrainRequest};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{serve::stop_signal, setting_flags::SettingFlags};
 use crate::{
@@ -133,9 +133,7 @@ fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
 }
 
 fn config(choice: &FileChoice) -> anyhow::Result<TrainConfig> {
-    let Value::Object(mut flags) = serde_json::to_value(&choice.settings)? else {
-        bail!("the settings are no table");
-    };
+    let mut flags = choice.settings.given()?;
     if let Some(method) = choice.method {
         flags.insert("method".to_owned(), json!(method.as_str()));
     }

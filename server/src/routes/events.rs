@@ -104,7 +104,9 @@ impl Feed {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 self.last = event.seq;
-                self.over = matches!(&event.event, RunEvent::State { state, .. } if state.is_final());
+                // A run that failed may have gone on since.
+                let ended = matches!(&event.event, RunEvent::State { state, .. } if state.is_final());
+                self.over = ended && self.ready.is_empty();
                 return Some(event);
             }
             if self.over {

@@ -5,3 +5,4 @@ pub mod events;
 pub mod export;
 pub mod health;
 pub mod import;
+pub mod run_log;

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use app::scoring::{Answer, ItemScores, Scoring, ScoringError};
+use app::scoring::{Answer, ItemScores, Refusal, Scoring, ScoringError};
 use domain::{
     run::{Method, Settings},
     score::{ScoreItem, Scored},
@@ -104,14 +104,11 @@ impl Scoring for ScoringService {
         model::default_settings(method)
     }
 
-    fn check(&self, settings: &Settings) -> Result<(), String> {
+    fn check(&self, settings: &Settings) -> Result<(), Refusal> {
         let config = model::train_config(settings, Path::new("base"), false);
-        config.validate().map_err(|error| {
-            format!(
-                "The setting “{}” {}.",
-                error.field.replace('_', " "),
-                error.message
-            )
+        config.validate().map_err(|error| Refusal {
+            setting: error.field.to_owned(),
+            reason: error.message,
         })
     }
 
@@ -196,7 +193,7 @@ mod tests {
         let mut settings = service.defaults(Method::Full);
         assert_eq!(service.check(&settings), Ok(()));
         settings.learning_rate = 3.0;
-        let sentence = service.check(&settings).unwrap_err();
-        assert!(sentence.contains("learning rate"), "{sentence}");
+        let refused = service.check(&settings).unwrap_err().to_string();
+        assert_eq!(refused, "learning_rate: must be above 0 and at most 1");
     }
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use domain::run::Method;
+use domain::run::{Method, UnknownChoice};
 use reward_model::TrainConfig;
 use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
@@ -55,7 +55,7 @@ pub fn load(
         }
         merged.insert(entry.key.clone(), entry.value.clone());
     }
-    merged.extend(flags.clone());
+    overlay(&mut merged, flags.clone());
     let config: TrainConfig =
         serde_json::from_value(Value::Object(merged)).context("the settings cannot be used")?;
     if let Err(error) = config.validate() {
@@ -71,8 +71,18 @@ pub fn load(
 
 fn method_of(value: &Value) -> Result<Method, String> {
     match value {
-        Value::String(text) => text.parse(),
-        other => Err(format!("must be head or full, not {other}")),
+        Value::String(text) => text.parse().map_err(|unknown: UnknownChoice| unknown.to_string()),
+        other => Err(format!("must be head, lora, layers or full, not {other}")),
+    }
+}
+
+/// Lays settings over others: within a table such as `lora`, those that are given win.
+pub fn overlay(under: &mut Map<String, Value>, over: Map<String, Value>) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Object(inner)), Value::Object(value)) if key == "lora" => overlay(inner, value),
+            (_, value) => drop(under.insert(key, value)),
+        }
     }
 }
 
@@ -198,6 +208,17 @@ mod tests {
         config
     }
 
+    /// JSON's values are TOML's too, but for tables.
+    fn as_toml(value: &Value) -> String {
+        let Value::Object(table) = value else {
+            return value.to_string();
+        };
+        let entries = table
+            .iter()
+            .map(|(key, value)| format!("{key} = {}", as_toml(value)));
+        format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+    }
+
     /// Every field that the engine has, whichever they are, can be set.
     #[test]
     fn each_field_is_taken_and_what_is_missing_is_the_methods() {
@@ -211,7 +232,7 @@ mod tests {
         let text: String = fields
             .iter()
             .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| format!("{key} = {value}\n"))
+            .map(|(key, value)| format!("{key} = {}\n", as_toml(value)))
             .collect();
         assert_eq!(load_text(&text, json!({})).unwrap(), full);
         let few = load_text("method = \"full\"\nseed = 0x10\nbase_model = \"b\"", json!({})).unwrap();
@@ -228,6 +249,9 @@ mod tests {
             ..TrainConfig::head()
         };
         assert_eq!(config, head);
+        let text = "lora = { rank = 4, alpha = 8.0, dropout = 0.0, target_modules = [] }\nbase_model = \"b\"";
+        let lora = load_text(text, json!({"lora": {"rank": 2}})).unwrap().lora;
+        assert_eq!((lora.rank, lora.alpha), (2, 8.0));
     }
 
     #[test]

@@ -13,8 +13,9 @@ use server::{
     auth::{password, secret::hash_secret},
     markdown,
     router::router,
+    scoring::ScoringService,
     site::Site,
-    state::{AppState, NoScoring, Settings},
+    state::{AppState, Settings},
 };
 use store::{TestDb, user::NewUser};
 use tower::ServiceExt;
@@ -62,7 +63,7 @@ impl TestApp {
             data_dir: std::env::temp_dir().as_path().into(),
             site: Arc::new(site.names()),
             public_url: format!("http://{HOST}").as_str().into(),
-            scoring: Arc::new(NoScoring),
+            scoring: Arc::new(ScoringService::new(&std::env::temp_dir())),
         };
         let settings = Settings {
             secure_cookies: false,

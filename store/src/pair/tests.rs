@@ -7,7 +7,7 @@ use domain::{
     project::Project,
     prompt::{Message, Speaker},
     run::{
-        Method, Settings, State,
+        Settings, State,
         data::{DataChoice, HeldOut, JudgementSource},
         event::RunEvent,
     },
@@ -101,16 +101,9 @@ async fn judge(store: &Store, project: Uuid, user: Uuid, comparison: Uuid, grade
 
 fn settings() -> Settings {
     Settings {
-        method: Method::Head,
         seed: 1,
-        epochs: 1,
-        batch_pairs: 8,
-        learning_rate: 0.01,
-        weight_decay: 0.0,
-        warmup_share: 0.0,
         max_tokens: 64,
-        evaluate_every: 1.0,
-        checkpoint_every_steps: 0,
+        ..Settings::default()
     }
 }
 
@@ -209,6 +202,14 @@ async fn only_what_stands_and_prefers_something_becomes_pairs() {
                 .len(),
             2
         );
+        let with_ties = DataChoice {
+            ties: true,
+            ..of_people()
+        };
+        let found = db.select_pairs(project.id, &with_ties).await.unwrap().train;
+        let of_tie: Vec<bool> = found.iter().map(|pair| pair.comparison_id == all[1].id).collect();
+        assert_eq!(of_tie, [false, true], "{found:?}");
+        assert_eq!(found.iter().map(|pair| pair.tied).collect::<Vec<_>>(), of_tie);
         let others = DataChoice {
             annotators: vec![Uuid::now_v7()],
             ..of_people()
@@ -292,6 +293,57 @@ async fn a_run_tells_in_order_and_ends_once() {
         let run = db.find_run(run.id).await.unwrap();
         assert!(run.started_at.is_some() && run.finished_at.is_some());
         assert_eq!(db.find_latest_done_run(project.id).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_failed_or_was_cancelled_goes_on_with_a_new_job() {
+    for db in TestDb::each().await {
+        let project = imported(&db, "P", 2).await;
+        let user = person(&db).await;
+        let run = db
+            .create_run(new_run(project.id, DataChoice::default()))
+            .await
+            .unwrap()
+            .id;
+        assert!(db.resume_run(run, user).await.is_err(), "it has not ended");
+        db.cancel_run(run).await.unwrap();
+        let first = db.find_job_of_run(run).await.unwrap().unwrap();
+        for (state, error) in [(State::Failed, Some("It broke.")), (State::Done, None)] {
+            db.resume_run(run, user).await.unwrap();
+            let again = db.find_run(run).await.unwrap();
+            assert_eq!(
+                (again.state, again.error, again.finished_at),
+                (State::Queued, None, None)
+            );
+            let (job, lease) = db
+                .claim_job("w", &[domain::job::JobKind::Train])
+                .await
+                .unwrap()
+                .unwrap();
+            assert!(job.id != first.id && job.run_id == Some(run) && job.attempts == 1);
+            db.set_run_state(run, state, error).await.unwrap();
+            let outcome = crate::job::Outcome::Done(serde_json::json!({}));
+            db.finish_job(&lease, outcome).await.unwrap();
+        }
+        assert!(db.resume_run(run, user).await.is_err(), "what is done stays done");
+        let log = db.list_run_log(run, 100).await.unwrap();
+        let states: Vec<State> = log
+            .iter()
+            .filter_map(|(at, event)| match event {
+                RunEvent::State { state, .. } if *at > 0 => Some(*state),
+                _ => None,
+            })
+            .collect();
+        let expected = [
+            State::Queued,
+            State::Cancelled,
+            State::Queued,
+            State::Failed,
+            State::Queued,
+            State::Done,
+        ];
+        assert_eq!(states, expected);
     }
 }
 

@@ -1,12 +1,14 @@
 //! The form of a run: read from a posted form, from a page's query and from the browser alike.
 
+use std::collections::BTreeMap;
+
 use domain::run::data::{DataChoice, HeldOut, JudgementSource, MAX_HELD_OUT_PERCENT};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::AppError;
 
-/// As typed; numbers left empty mean the method's default.
+/// As typed; what is left empty means the method's default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TrainForm {
@@ -23,19 +25,21 @@ pub struct TrainForm {
     pub percent: String,
     pub split_seed: String,
     pub method: String,
-    pub seed: String,
-    pub epochs: String,
-    pub batch_pairs: String,
-    pub learning_rate: String,
-    pub weight_decay: String,
-    pub warmup_share: String,
-    pub max_tokens: String,
-    pub evaluate_every: String,
+    /// By their names, of all methods.
+    pub settings: BTreeMap<String, String>,
 }
+
+/// The settings that decide which pairs there are.
+pub const SETTINGS_OF_DATA: [&str; 1] = ["ties"];
 
 /// The form's name of a field: server functions read structs in this notation.
 pub fn field(name: &str) -> String {
     format!("form[{name}]")
+}
+
+/// The form's name of a setting.
+pub fn setting_field(name: &str) -> String {
+    format!("form[settings][{name}]")
 }
 
 impl TrainForm {
@@ -53,10 +57,19 @@ impl TrainForm {
         }
     }
 
-    /// From the fields of a form that was filled in; `get` gives all values of a name.
-    pub fn from_fields(project: Uuid, get: impl Fn(&str) -> Vec<String>) -> TrainForm {
+    /// From the fields of a form that was filled in; `get` gives all values of a name. Of the settings, only these are
+    /// read.
+    pub fn from_fields(
+        project: Uuid,
+        settings: impl IntoIterator<Item = &'static str>,
+        get: impl Fn(&str) -> Vec<String>,
+    ) -> TrainForm {
         let text = |name: &str| get(&field(name)).pop().unwrap_or_default();
         let ticked = |name: &str| text(name) == "true";
+        let typed = |name: &str| {
+            let text = get(&setting_field(name)).pop()?;
+            (!text.is_empty()).then(|| (name.to_owned(), text))
+        };
         TrainForm {
             project,
             name: text("name"),
@@ -73,14 +86,7 @@ impl TrainForm {
             percent: text("percent"),
             split_seed: text("split_seed"),
             method: text("method"),
-            seed: text("seed"),
-            epochs: text("epochs"),
-            batch_pairs: text("batch_pairs"),
-            learning_rate: text("learning_rate"),
-            weight_decay: text("weight_decay"),
-            warmup_share: text("warmup_share"),
-            max_tokens: text("max_tokens"),
-            evaluate_every: text("evaluate_every"),
+            settings: settings.into_iter().filter_map(typed).collect(),
         }
     }
 
@@ -114,31 +120,15 @@ impl TrainForm {
             corrections: self.corrections,
             rankings: self.rankings,
             margins: self.margins,
+            ties: self.knows_ties(),
             held_out,
         })
     }
 
-    /// The settings, with the method's defaults where nothing is typed.
-    #[cfg(feature = "ssr")]
-    pub fn settings(&self, scoring: &dyn crate::scoring::Scoring) -> Result<domain::run::Settings, AppError> {
-        let method = self.method.parse().map_err(AppError::Invalid)?;
-        let default = scoring.defaults(method);
-        Ok(domain::run::Settings {
-            method,
-            seed: number(&self.seed, default.seed, "seed")?,
-            epochs: number(&self.epochs, default.epochs, "number of epochs")?,
-            batch_pairs: number(&self.batch_pairs, default.batch_pairs, "number of pairs per step")?,
-            learning_rate: number(&self.learning_rate, default.learning_rate, "learning rate")?,
-            weight_decay: number(&self.weight_decay, default.weight_decay, "weight decay")?,
-            warmup_share: number(&self.warmup_share, default.warmup_share, "warm-up share")?,
-            max_tokens: number(&self.max_tokens, default.max_tokens, "number of tokens")?,
-            evaluate_every: number(
-                &self.evaluate_every,
-                default.evaluate_every,
-                "evaluation interval",
-            )?,
-            checkpoint_every_steps: default.checkpoint_every_steps,
-        })
+    /// Whether the loss learns from ties; no method does by default.
+    fn knows_ties(&self) -> bool {
+        let ties = self.settings.get("ties").map_or("", |ties| ties.trim());
+        !ties.is_empty() && ties != "none"
     }
 }
 
@@ -160,19 +150,22 @@ mod tests {
     fn fields_become_a_choice() {
         let project = Uuid::from_u128(1);
         let filled = [
-            ("source", "people"),
-            ("percent", "20"),
-            ("held_out", "share"),
-            ("rankings", "true"),
+            ("form[source]", "people"),
+            ("form[percent]", "20"),
+            ("form[held_out]", "share"),
+            ("form[rankings]", "true"),
+            ("form[settings][ties]", "davidson"),
         ];
         let get = |name: &str| -> Vec<String> {
-            let found = filled.iter().filter(|(key, _)| field(key) == name);
+            let found = filled.iter().filter(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned()).collect()
         };
-        let choice = TrainForm::from_fields(project, get).choice().unwrap();
+        let form = TrainForm::from_fields(project, SETTINGS_OF_DATA, get);
+        let choice = form.choice().unwrap();
         assert_eq!(choice.source, JudgementSource::People);
         assert_eq!(choice.held_out, HeldOut::Share { percent: 20, seed: 0 });
         assert!(choice.rankings && !choice.corrections && choice.exclude_flagged);
+        assert!(choice.ties && !TrainForm::new(project).choice().unwrap().ties);
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn pairs(texts: Vec<TextPair>, margins: bool) -> Vec<Pair> {
             margin: if margins { margin_of(text.strength) } else { 0.0 },
             weight: 1.0,
             belief: 1.0,
-            tied: false,
+            tied: text.tied,
             lower: Vec::new(),
         })
         .collect()

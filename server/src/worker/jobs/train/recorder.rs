@@ -1,13 +1,16 @@
 //! From the engine's events to the few that are kept: losses become points of a curve, of which there are some
 //! [`POINTS`] at most, and of a progress only the newest counts.
 
+mod means;
+
 use domain::run::{
     Metrics,
-    event::{Evaluation, LossPoint, RunEvent},
+    event::{Evaluation, RunEvent, StepPoint},
     progress::Progress,
 };
 use reward_model::{About, Event};
 
+use self::means::Means;
 use crate::model;
 
 /// The most points of a run's curve. They lie at fixed steps, so the same run draws the same curve.
@@ -17,10 +20,9 @@ const POINTS: u64 = 400;
 #[derive(Debug, Default)]
 pub struct Recorder {
     pending: Vec<RunEvent>,
-    points: Vec<LossPoint>,
-    /// Losses since the last point.
-    sum: f64,
-    count: u32,
+    points: Vec<StepPoint>,
+    /// What was told since the last point.
+    means: Means,
     pairs_per_second: f64,
     seconds_left: Option<f64>,
 }
@@ -51,20 +53,30 @@ impl Recorder {
                 step,
                 steps,
                 loss,
+                learning_rate,
+                grad_norm,
+                accuracy,
+                margin,
+                reward_mean,
+                reward_spread,
                 pairs_per_second,
                 seconds_left,
                 ..
             } => {
-                self.sum += loss;
-                self.count += 1;
+                self.means.add(&StepPoint {
+                    step,
+                    loss,
+                    learning_rate: Some(learning_rate),
+                    grad_norm: Some(grad_norm),
+                    accuracy: Some(accuracy),
+                    margin: Some(margin),
+                    reward_mean: Some(reward_mean),
+                    reward_spread: Some(reward_spread),
+                });
                 self.pairs_per_second = pairs_per_second;
                 self.seconds_left = Some(seconds_left);
                 if step.is_multiple_of(steps.div_ceil(POINTS)) || step == steps || step == 1 {
-                    self.points.push(LossPoint {
-                        step,
-                        loss: self.sum / f64::from(self.count),
-                    });
-                    (self.sum, self.count) = (0.0, 0);
+                    self.points.push(self.means.take());
                 }
             }
             Event::Evaluated { step, metrics, .. } => {
@@ -73,6 +85,7 @@ impl Recorder {
                     step,
                     loss: metrics.log_loss,
                     correct: model::correct(&metrics),
+                    rewards: Some(model::rewards(&metrics)),
                 }));
             }
             Event::Checkpointed { step } => {
@@ -111,8 +124,8 @@ impl Recorder {
 
 /// What came out, from what the engine says of the model and from the run's course.
 pub fn metrics(about: &About, course: &Progress) -> Metrics {
-    let tail = course.losses.len().div_ceil(10);
-    let last = &course.losses[course.losses.len() - tail..];
+    let tail = course.points.len().div_ceil(10);
+    let last = &course.points[course.points.len() - tail..];
     let train_loss = last.iter().map(|point| point.loss).sum::<f64>() / tail as f64;
     Metrics {
         held_out: about.metrics.as_ref().map(model::correct),
@@ -137,8 +150,12 @@ mod tests {
             steps,
             epoch: 0.0,
             loss: step as f64,
-            learning_rate: 0.0,
-            grad_norm: 0.0,
+            learning_rate: 0.1,
+            grad_norm: 2.0 * step as f64,
+            accuracy: 0.75,
+            margin: 0.5,
+            reward_mean: 0.25,
+            reward_spread: 1.0,
             pairs_per_second: 5.0,
             tokens_per_second: 0.0,
             seconds_left: 1.0,
@@ -156,7 +173,7 @@ mod tests {
             }
         }
         seen.extend(recorder.drain());
-        let points: Vec<LossPoint> = seen
+        let points: Vec<StepPoint> = seen
             .into_iter()
             .flat_map(|event| match event {
                 RunEvent::Steps { points, .. } => points,
@@ -166,6 +183,11 @@ mod tests {
         assert!(points.len() as u64 <= POINTS + 2, "{}", points.len());
         assert_eq!((points[0].step, points[1].step), (1, 25));
         assert_eq!(points[1].loss, (2..=25).sum::<u64>() as f64 / 24.0);
+        assert_eq!(points[1].grad_norm, Some(2.0 * points[1].loss));
+        assert_eq!(
+            (points[1].learning_rate, points[1].accuracy),
+            (Some(0.1), Some(0.75))
+        );
         assert_eq!(points.last().unwrap().step, 10_000);
     }
 

@@ -37,7 +37,7 @@ pub async fn score_responses(
     let scorer = Arc::new(tokio::task::spawn_blocking(load).await??);
     let step = match run.settings.method {
         Method::Head => HEAD_STEP,
-        Method::Full => STEP,
+        Method::Lora | Method::Layers | Method::Full => STEP,
     };
     let mut told = Instant::now();
     for project in projects {

@@ -1,5 +1,8 @@
 //! The pages of training: what a lead sees and starts, what others may not, and the stream of events.
 
+mod choices;
+mod side_by_side;
+#[path = "../support/mod.rs"]
 mod support;
 
 use axum::http::{Method as Http, StatusCode};
@@ -18,8 +21,12 @@ use support::TestApp;
 use uuid::Uuid;
 
 async fn project(app: &TestApp, prompts: usize) -> Project {
+    project_named(app, "Helpful", prompts).await
+}
+
+async fn project_named(app: &TestApp, name: &str, prompts: usize) -> Project {
     let new = NewProject {
-        name: "Helpful".into(),
+        name: name.into(),
         instructions: String::new(),
         demo: false,
         created_by: None,
@@ -65,7 +72,7 @@ fn form(project: Uuid) -> Vec<(&'static str, String)> {
         ("form[method]", "head".into()),
         ("form[corrections]", "true".into()),
         ("form[name]", "first try".into()),
-        ("form[epochs]", String::new()),
+        ("form[settings][epochs]", String::new()),
     ]
 }
 
@@ -120,8 +127,8 @@ async fn a_bad_setting_comes_back_as_a_sentence() {
     let project = project(&app, 5).await;
     let mut lead = app.signed_in("lea", Role::Lead).await;
     let mut fields = form(project.id);
-    fields.retain(|(name, _)| *name != "form[epochs]");
-    fields.push(("form[epochs]", "many".into()));
+    fields.retain(|(name, _)| *name != "form[settings][epochs]");
+    fields.push(("form[settings][epochs]", "many".into()));
     let fields: Vec<(&str, &str)> = fields
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
@@ -131,7 +138,7 @@ async fn a_bad_setting_comes_back_as_a_sentence() {
     assert!(
         lead.flash(&path)
             .await
-            .contains("“many” is not a number of epochs")
+            .contains("Passes over the pairs: “many” is not a whole number.")
     );
     assert!(app.db.list_runs(project.id, 10).await.unwrap().is_empty());
 }

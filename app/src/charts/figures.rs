@@ -1,0 +1,89 @@
+//! A chart as a table of figures.
+
+use std::collections::BTreeSet;
+
+use leptos::prelude::*;
+
+use super::{Chart, Line, Point};
+
+/// The most rows of a table.
+const ROWS: usize = 20;
+
+/// Some twenty steps from first to last, each with every line's newest value up to there.
+pub fn figures(chart: &Chart) -> impl IntoView + use<> {
+    let lines: Vec<&Line> = chart
+        .lines
+        .iter()
+        .filter(|line| !line.points.is_empty())
+        .collect();
+    let heads: Vec<_> = lines
+        .iter()
+        .map(|line| view! { <th scope="col" class="num" dir="auto">{line.label.clone()}</th> })
+        .collect();
+    let rows: Vec<_> = some_steps(&lines)
+        .into_iter()
+        .map(|step| {
+            let cells: Vec<_> = lines
+                .iter()
+                .map(|line| {
+                    let value = value_at(&line.points, step).map(|value| chart.unit.exact(value));
+                    view! { <td class="num">{value.unwrap_or_else(|| "–".to_owned())}</td> }
+                })
+                .collect();
+            view! {
+                <tr>
+                    <th scope="row" class="num">{crate::text::number(step)}</th>
+                    {cells}
+                </tr>
+            }
+        })
+        .collect();
+    view! {
+        <div class="table-scroll" tabindex="0" role="group" aria-label=format!("{}, figures", chart.title)>
+            <table class="table plain">
+                <thead>
+                    <tr>
+                        <th scope="col" class="num">"Step"</th>
+                        {heads}
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+}
+
+fn some_steps(lines: &[&Line]) -> Vec<u64> {
+    let all: BTreeSet<u64> = lines
+        .iter()
+        .flat_map(|line| line.points.iter().map(|(step, _)| *step))
+        .collect();
+    let all: Vec<u64> = all.into_iter().collect();
+    if all.len() <= ROWS {
+        return all;
+    }
+    (0..ROWS)
+        .map(|row| all[row * (all.len() - 1) / (ROWS - 1)])
+        .collect()
+}
+
+fn value_at(points: &[Point], step: u64) -> Option<f64> {
+    let newest = points.iter().rev().find(|(at, _)| *at <= step);
+    newest.map(|(_, value)| *value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_steps_become_few_from_first_to_last() {
+        let many = Line::new("", "", (1..=400).map(|step| (step, 0.0)).collect());
+        let few = Line::new("", "", vec![(10, 1.0), (20, 2.0)]);
+        let steps = some_steps(&[&many, &few]);
+        assert_eq!((steps.len(), steps[0], steps[ROWS - 1]), (ROWS, 1, 400));
+        assert_eq!(some_steps(&[&few]), [10, 20]);
+        let values = [9, 10, 15, 99].map(|step| value_at(&few.points, step));
+        assert_eq!(values, [None, Some(1.0), Some(1.0), Some(2.0)]);
+    }
+}

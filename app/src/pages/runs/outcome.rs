@@ -1,0 +1,88 @@
+//! What came out of a run, and shares as bars.
+
+use domain::run::Metrics;
+use leptos::prelude::*;
+
+use crate::text;
+
+/// What came out, against the simplest rival.
+pub fn outcome(metrics: &Metrics) -> impl IntoView + use<> {
+    let bar = |label: &'static str, proportion: Option<domain::stats::Proportion>| {
+        let proportion = proportion?;
+        let share = proportion.share()?;
+        Some(view! {
+            <tr>
+                <th scope="row">{label}</th>
+                <td class="num">{format!("{:.1} %", 100.0 * share)}</td>
+                <td class="num soft">{interval(proportion)}</td>
+                <td class="bar-cell">{share_bar(proportion)}</td>
+            </tr>
+        })
+    };
+    let verdict = match (metrics.held_out, metrics.longest) {
+        (Some(model), Some(longest)) => {
+            let (Some(model), Some(longest)) = (model.interval(), longest.share()) else {
+                return ().into_any();
+            };
+            if model.low > longest.max(0.5) {
+                "The model is better than chance and than always choosing the longer response."
+            } else if model.low > 0.5 {
+                "The model is better than chance, but not surely better than always choosing the longer response."
+            } else {
+                "The model is not surely better than chance: it may need more judgements."
+            }
+        }
+        _ => "Nothing was held out, so it is unknown how well the model agrees with people.",
+    };
+    view! {
+        <section class="card">
+            <h2>"What came out"</h2>
+            <p>{verdict}</p>
+            <div class="table-scroll">
+                <table class="table plain">
+                    <thead>
+                        <tr>
+                            <th scope="col">"On held-out pairs"</th>
+                            <th scope="col" class="num">"Agrees"</th>
+                            <th scope="col" class="num">"95 % interval"</th>
+                            <th scope="col"><span class="sr-only">"As a bar"</span></th>
+                        </tr>
+                    </thead>
+                    <tbody>{bar("This model", metrics.held_out)} {bar("Longest wins", metrics.longest)}</tbody>
+                </table>
+            </div>
+            <p class="soft small">
+                {format!(
+                    "{} steps in {}. {} responses scored. {} of {} texts were too long for the model; it read their ends.",
+                    text::number(metrics.steps),
+                    text::duration(metrics.seconds),
+                    text::number(metrics.scored),
+                    text::number(metrics.cut.cut_texts),
+                    text::number(metrics.cut.texts),
+                )}
+            </p>
+        </section>
+    }
+    .into_any()
+}
+
+/// `56.1 to 65.0`, in percent.
+pub fn interval(proportion: domain::stats::Proportion) -> String {
+    proportion.interval().map_or_else(String::new, |interval| {
+        format!("{:.1} to {:.1}", 100.0 * interval.low, 100.0 * interval.high)
+    })
+}
+
+/// A share as a bar with its interval; half way is marked.
+pub fn share_bar(proportion: domain::stats::Proportion) -> impl IntoView + use<> {
+    let (share, interval) = (proportion.share()?, proportion.interval()?);
+    let at = |value: f64| format!("{:.1}", 100.0 * value);
+    Some(view! {
+        <svg class="share-bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
+            <rect class="well" width="100" height="8" />
+            <rect class="fill" width=at(share) height="8" />
+            <rect class="reach" x=at(interval.low) width=at(interval.high - interval.low) y="3" height="2" />
+            <line class="half" x1="50" x2="50" y1="0" y2="8" />
+        </svg>
+    })
+}
