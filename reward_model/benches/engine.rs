@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use reward_model::{
-    Event, Example, Pair, Precision, Schedule, Scorer, TrainConfig, TrainOutcome, TrainRequest, train,
+    Event, Example, Pair, PoolBy, Precision, Schedule, Scorer, TrainConfig, TrainOutcome, TrainRequest, train,
 };
 use serde_json::json;
 
@@ -139,6 +139,8 @@ fn training(
     let request: TrainRequest = TrainRequest {
         config: TrainConfig {
             base_model: base.into(),
+            // The peers read the first token, through one layer.
+            pooling: PoolBy::Family,
             precision,
             learning_rate: 2e-5,
             weight_decay: 0.0,
@@ -229,6 +231,8 @@ fn one_step(base: &str, pairs: &[Pair], place: &Path) -> Result<PathBuf, Box<dyn
     let request: TrainRequest = TrainRequest {
         config: TrainConfig {
             base_model: base.into(),
+            // The peers read the first token, through one layer.
+            pooling: PoolBy::Family,
             ..TrainConfig::full()
         },
         train: pairs.iter().take(8).cloned().collect(),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{DType, Device, Tensor, safetensors};
 use reward_model::{
-    Event, Message, Pair, Scorer, TrainConfig, TrainOutcome, TrainRequest, check_base_model, train,
+    Event, Message, Pair, PoolBy, Scorer, TrainConfig, TrainOutcome, TrainRequest, check_base_model, train,
 };
 use serde_json::{Value, json};
 
@@ -203,6 +203,7 @@ fn request(place: &Path) -> TrainRequest {
             batch_pairs: 4,
             checkpoint_every_steps: 2,
             checkpoint_every_seconds: 0,
+            pooling: PoolBy::Family,
             ..TrainConfig::full()
         },
         train: (0..40).map(pair).collect(),

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use reward_model::{
-    Encoder, Example, Message, Method, Pair, Scorer, TrainConfig, TrainError, TrainOutcome, TrainRequest,
-    train,
+    Encoder, Example, Message, Method, Pair, PoolBy, Scorer, TrainConfig, TrainError, TrainOutcome,
+    TrainRequest, train,
 };
 use serde_json::{Value, json};
 
@@ -41,6 +41,7 @@ fn request(place: &Path, base: &Path, method: Method) -> TrainRequest {
         Method::Head => TrainConfig::head(),
         _ => TrainConfig {
             learning_rate: 1e-4,
+            pooling: PoolBy::Family,
             ..TrainConfig::full()
         },
     };

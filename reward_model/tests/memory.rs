@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reward_model::{
-    Event, Message, Pair, PairSource, Take, TrainConfig, TrainError, TrainOutcome, TrainRequest, train,
+    Event, Message, Pair, PairSource, PoolBy, Take, TrainConfig, TrainError, TrainOutcome, TrainRequest,
+    train,
 };
 
 /// So many pairs, made when they are asked for; their texts together are some 250 bytes.
@@ -41,6 +42,7 @@ fn peak_after(pairs: usize) -> Option<usize> {
         config: TrainConfig {
             base_model: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny"),
             max_tokens: 64,
+            pooling: PoolBy::Family,
             ..TrainConfig::full()
         },
         train: Made(pairs),

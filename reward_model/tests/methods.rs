@@ -67,6 +67,7 @@ fn lora(dropout: f64, targets: &[&str]) -> TrainConfig {
             dropout,
             target_modules: targets.iter().map(|name| (*name).to_owned()).collect(),
         },
+        pooling: PoolBy::Family,
         ..TrainConfig::lora()
     }
 }
@@ -147,6 +148,7 @@ fn layers_below_the_last_stay_as_they_are() {
     for (base, last_layers, learning) in cases {
         let config = TrainConfig {
             last_layers,
+            pooling: PoolBy::Family,
             ..TrainConfig::layers()
         };
         let (model, ..) = finish(&request(base, &format!("layers-{base}"), config));
@@ -234,6 +236,7 @@ fn what_is_dropped_depends_on_the_seed_and_not_on_the_threads() {
 fn checkpoints_hold_what_learns_and_a_stopped_run_goes_on_from_them() {
     let layers = || TrainConfig {
         last_layers: 1,
+        pooling: PoolBy::Family,
         ..TrainConfig::layers()
     };
     let cases = [
@@ -277,6 +280,7 @@ fn from_scratch_is_decided_by_the_seed_alone() {
     let scratch = |name: &str, base: &str, seed| {
         let config = TrainConfig {
             from_scratch: true,
+            pooling: PoolBy::Family,
             ..TrainConfig::full()
         };
         let mut request = request(base, &format!("scratch-{name}-{base}"), config);
@@ -304,6 +308,7 @@ fn from_scratch_is_decided_by_the_seed_alone() {
 fn what_the_base_model_does_not_have_is_refused() {
     let layers = TrainConfig {
         last_layers: 3,
+        pooling: PoolBy::Family,
         ..TrainConfig::layers()
     };
     let message = refused(&request("tiny", "refused-layers", layers));

@@ -60,10 +60,12 @@ impl Case {
 fn settings(kind: &str) -> TrainConfig {
     let full = TrainConfig {
         learning_rate: 1e-4,
+        pooling: PoolBy::Family,
         ..TrainConfig::full()
     };
     let lora = TrainConfig {
         learning_rate: 1e-2,
+        pooling: PoolBy::Family,
         ..TrainConfig::lora()
     };
     match kind {

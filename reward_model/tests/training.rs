@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reward_model::{
-    About, Event, Example, Message, Method, Pair, Precision, Scorer, TrainConfig, TrainError, TrainOutcome,
-    TrainRequest, train,
+    About, Event, Example, Message, Method, Pair, PoolBy, Precision, Scorer, TrainConfig, TrainError,
+    TrainOutcome, TrainRequest, train,
 };
 
 fn tiny() -> PathBuf {
@@ -73,6 +73,7 @@ fn request(method: Method, place: &Path) -> TrainRequest {
         _ => TrainConfig {
             epochs: 3,
             learning_rate: 1e-3,
+            pooling: PoolBy::Family,
             ..TrainConfig::full()
         },
     };

@@ -58,8 +58,9 @@ choice! {
 }
 
 choice! {
-    /// What the reward is read from: what the model's family has for it, or the mean over tokens.
-    Pooling, "way of pooling" { Family = "family", Mean = "mean" }
+    /// What the reward is read from: what the model's family has for it, the mean over tokens, or the mean for encoders and the
+    /// family's for decoders.
+    Pooling, "way of pooling" { Family = "family", Mean = "mean", Auto = "auto" }
 }
 
 choice! {

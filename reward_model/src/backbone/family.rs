@@ -93,10 +93,15 @@ impl Family {
 
     /// The same family with the reward read from something else.
     pub fn pooled(self, pooling: PoolBy) -> Self {
+        let pooling = match pooling {
+            PoolBy::Auto if self.is_decoder() => PoolBy::Family,
+            PoolBy::Auto => PoolBy::Mean,
+            other => other,
+        };
         Self { pooling, ..self }
     }
 
-    /// What the reward is read from.
+    /// What the reward is read from; never `Auto`.
     pub fn pooling(&self) -> PoolBy {
         self.pooling
     }

@@ -1,6 +1,6 @@
 //! What of a configuration is refused before any work.
 
-use super::{Keep, Method, PoolBy, TrainConfig};
+use super::{Keep, Method, TrainConfig};
 
 /// A field of a [`TrainConfig`] that cannot be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,7 +133,7 @@ impl TrainConfig {
     }
 
     /// Settings that only some methods have.
-    fn method(&self) -> [Check; 9] {
+    fn method(&self) -> [Check; 8] {
         let (is_head, lora) = (self.method == Method::Head, &self.lora);
         [
             (
@@ -174,11 +174,6 @@ impl TrainConfig {
                 "dropout",
                 self.dropout == 0.0 || !is_head,
                 "the method head drops nothing: its embeddings are cached",
-            ),
-            (
-                "pooling",
-                self.pooling == PoolBy::Family || !is_head,
-                "the method head always takes the mean",
             ),
             (
                 "keep",

@@ -35,6 +35,8 @@ pub enum PoolBy {
     Family,
     /// The mean over tokens, then one linear output: what sentence encoders were trained with.
     Mean,
+    /// The mean for encoders, the family's way for decoders, whose last token alone has read all others.
+    Auto,
 }
 
 /// Low-rank adaptation: a layer's `W·x` becomes `W·x + alpha/rank · B·A·x`.
@@ -230,13 +232,14 @@ impl TrainConfig {
         }
     }
 
-    /// Defaults for full fine-tuning of a small encoder.
+    /// Defaults for full fine-tuning of a small encoder; docs/models.md has what they were chosen by.
     pub fn full() -> Self {
         Self {
             method: Method::Full,
+            pooling: PoolBy::Auto,
             epochs: 1,
             batch_pairs: 8,
-            learning_rate: 5e-5,
+            learning_rate: 1e-4,
             weight_decay: 0.01,
             warmup_share: 0.06,
             evaluate_every: 0.25,

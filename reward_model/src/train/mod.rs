@@ -221,9 +221,9 @@ fn train_on(
 fn encoder(config: &TrainConfig) -> Result<Encoder, ModelError> {
     let base = &config.base_model;
     let encoder = Encoder::load(base, config.max_tokens)?;
-    let reads_last = Family::of(&ModelConfig::load(base)?)?.is_decoder()
-        && config.method != Method::Head
-        && config.pooling == PoolBy::Family;
+    let family = Family::of(&ModelConfig::load(base)?)?.pooled(config.pooling);
+    let reads_last =
+        family.is_decoder() && config.method != Method::Head && family.pooling() == PoolBy::Family;
     let padding = reads_last
         .then(|| padding::of_trained(base, &encoder))
         .transpose()?;

@@ -35,7 +35,7 @@ same_choice!(
     domain_pooling,
     run::Pooling,
     reward_model::PoolBy,
-    [Family, Mean]
+    [Family, Mean, Auto]
 );
 same_choice!(
     engine_precision,
