@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use hf_hub::{Cache, api::sync::ApiBuilder};
+use reward_model::Scorer;
 use serde_json::Value;
 
 use crate::base_model::reachable;
@@ -44,6 +45,15 @@ pub fn find_or_fetch(model: &Path) -> anyhow::Result<PathBuf> {
             .map_err(|error| anyhow!("there is no folder {name}, and the Hugging Face hub: {error}"))?;
     }
     fetch(cache, endpoint, name).with_context(|| format!("cannot fetch {name} from the Hugging Face hub"))
+}
+
+/// A model to score with, by its folder or its name on the hub.
+///
+/// # Errors
+/// As [`find_or_fetch`], and what of the model is missing or broken.
+pub fn load_scorer(model: &Path) -> anyhow::Result<Scorer> {
+    let loaded = find_or_fetch(model).and_then(|folder| Ok(Scorer::load(&folder)?));
+    loaded.map_err(|error| anyhow!("cannot load the model in {}: {error:#}", model.display()))
 }
 
 /// `organisation/model`, of the characters that the hub allows.

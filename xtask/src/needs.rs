@@ -105,13 +105,15 @@ pub fn python() -> Option<PathBuf> {
     let folder = root().join(".venv");
     let (python, ready) = (folder.join("bin/python"), folder.join("ready"));
     let script = root().join("reward_model/tests/python/install.sh");
-    if ready.exists() {
+    // What it was made from: other requirements make it anew.
+    let wanted = fs::read_to_string(script.with_file_name("requirements.txt")).unwrap_or_default();
+    if fs::read_to_string(&ready).is_ok_and(|made| made == wanted) {
         return Some(python);
     }
     if !succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
         apt_install(&["python3-venv", "python3-pip"]);
     }
-    match run(Command::new("bash").arg(script).arg(&folder)).and_then(|()| Ok(fs::write(&ready, "")?)) {
+    match run(Command::new("bash").arg(script).arg(&folder)).and_then(|()| Ok(fs::write(&ready, &wanted)?)) {
         Ok(()) => Some(python),
         Err(error) => {
             eprintln!("! no Python with torch and transformers ({error}): parity with them is not tested");

@@ -42,8 +42,7 @@ fn evaluate(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let preferences = preference_files::read(&args.data, args.on_error)?;
     tell_left_out(&preferences.left_out);
-    let scorer = Scorer::load(&hub::find_or_fetch(&args.model)?)
-        .map_err(|error| anyhow!("cannot load the model in {}: {error}", args.model.display()))?;
+    let scorer = hub::load_scorer(&args.model)?;
     let (metrics, cut) = measure(&scorer, preferences.pairs)?;
     let seconds = started.elapsed().as_secs_f64();
     if args.json {

@@ -10,7 +10,6 @@ use domain::{
     formats::{Format, Lines},
     score::{PromptText, ScoreItem, Scored},
 };
-use reward_model::Scorer;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -55,8 +54,7 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
 }
 
 fn score_lines(folder: &Path) -> anyhow::Result<()> {
-    let scorer = Scorer::load(&hub::find_or_fetch(folder)?)
-        .map_err(|error| anyhow!("cannot load the model in {}: {error}", folder.display()))?;
+    let scorer = hub::load_scorer(folder)?;
     let mut lines = Lines::new(std::io::stdin().lock());
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     loop {
