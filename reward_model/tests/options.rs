@@ -44,6 +44,7 @@ fn request(method: Method, place: &Path) -> TrainRequest {
             seed: 5,
             epochs: 4,
             learning_rate: 2e-3,
+            pooling: PoolBy::Family,
             ..TrainConfig::of(method)
         },
         train: pairs(64, 0),
