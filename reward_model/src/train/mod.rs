@@ -5,6 +5,7 @@ mod engine;
 #[cfg(test)]
 mod engine_tests;
 mod events;
+mod fault;
 mod full;
 mod head;
 mod identity;

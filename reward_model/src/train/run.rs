@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::fault::{Fault, broken};
 use super::losses::{PairLosses, Seen};
 use super::order::Batches;
 use super::plan::Plan;
 use super::speed::Speed;
 use super::{Event, Learner, Setting, TrainOutcome};
 use crate::checkpoint::{Checkpoints, State, write_folder};
-use crate::config::{Keep, TrainConfig};
+use crate::config::Keep;
 use crate::error::TrainError;
 use crate::evaluate::{Metrics, ScoredPair, evaluate};
 use crate::optimizer::{Optimizer, Update, empty, norm};
@@ -322,37 +323,3 @@ impl<'a> Run<'a> {
         })
     }
 }
-
-/// How a step's numbers are broken.
-enum Fault {
-    NotFinite,
-    Diverged,
-}
-
-fn broken(fault: Fault, (step, pairs): (u64, Vec<String>), config: &TrainConfig) -> TrainError {
-    let suggestion = format!(
-        "try a lower learning rate (it was {:e}), for example {:e}, or a longer warm-up",
-        config.learning_rate,
-        config.learning_rate / 5.0
-    );
-    let batch = match pairs.as_slice() {
-        [] => "the held-out pairs".to_owned(),
-        [some @ .., last] if some.len() < NAMED => [some, std::slice::from_ref(last)].concat().join(", "),
-        many => format!("{} and {} more", many[..NAMED].join(", "), many.len() - NAMED),
-    };
-    match fault {
-        Fault::NotFinite => TrainError::NotFinite {
-            step,
-            batch,
-            suggestion,
-        },
-        Fault::Diverged => TrainError::Diverged {
-            step,
-            batch,
-            suggestion,
-        },
-    }
-}
-
-/// Pairs that a message names.
-const NAMED: usize = 8;
