@@ -13,19 +13,15 @@ const CHILD: &str = "TOUCHSTONE_RESUME_CHILD";
 const STEPS: u64 = 24;
 
 fn pairs(n: usize) -> Vec<Pair> {
-    let pair = |i: usize| Pair {
-        id: i.to_string(),
-        prompt: vec![Message {
-            role: "user".to_owned(),
-            content: format!("please help me {}", i % 5),
-        }],
-        chosen: format!("yes, thanks, kind {}", i % 13),
-        rejected: format!("no, bad, rude {}", i % 11),
-        margin: 0.0,
-        weight: 1.0,
-        belief: 1.0,
-        tied: false,
-        lower: Vec::new(),
+    let pair = |i: usize| {
+        let role = "user".to_owned();
+        let content = format!("please help me {}", i % 5);
+        Pair::new(
+            i.to_string(),
+            vec![Message { role, content }],
+            format!("yes, thanks, kind {}", i % 13),
+            format!("no, bad, rude {}", i % 11),
+        )
     };
     (0..n).map(pair).collect()
 }

@@ -41,7 +41,7 @@ pub enum PoolBy {
 
 /// Low-rank adaptation: a layer's `W·x` becomes `W·x + alpha/rank · B·A·x`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Lora {
     /// Rows of A, 1 to 256.
     pub rank: usize,

@@ -252,6 +252,11 @@ mod tests {
         let text = "lora = { rank = 4, alpha = 8.0, dropout = 0.0, target_modules = [] }\nbase_model = \"b\"";
         let lora = load_text(text, json!({"lora": {"rank": 2}})).unwrap().lora;
         assert_eq!((lora.rank, lora.alpha), (2, 8.0));
+        // What a table does not name is the default.
+        let lora = load_text("base_model = \"b\"\n[lora]\nrank = 4", json!({}))
+            .unwrap()
+            .lora;
+        assert_eq!((lora.rank, lora.alpha), (4, 32.0));
     }
 
     #[test]
