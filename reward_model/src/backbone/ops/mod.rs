@@ -3,6 +3,7 @@
 
 mod activation;
 mod attention;
+mod heads;
 mod linear;
 mod norm;
 mod rope;
