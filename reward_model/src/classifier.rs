@@ -35,8 +35,9 @@ impl Classifier {
         config: &ModelConfig,
         weights: &Weights,
         learning: &Learning,
+        precision: Precision,
     ) -> Result<Self, ModelError> {
-        let mut builder = family.partly(weights, learning);
+        let mut builder = family.partly(weights, learning).computing_in(precision);
         Ok(Self {
             backbone: family.backbone(config, &mut builder)?,
             head: family.score_head(config, &mut builder)?,

@@ -16,13 +16,11 @@ use crate::backbone::{Backbone, Batch, Precision};
 use crate::data::{Encoded, Encoder};
 use crate::error::ModelError;
 use crate::head::Pooling;
-use crate::lanes::{Lanes, groups};
+use crate::jobs::jobs;
+use crate::lanes::Lanes;
 pub(crate) use cache::Cache;
 use cache::{Embedded, Key};
 pub(crate) use embeddings::Embeddings;
-
-/// Tokens that one lane embeds or scores at a time.
-pub(crate) const BATCH_TOKENS: usize = 1024;
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -163,12 +161,11 @@ impl Embedder<'_> {
         let Some(backbone) = self.backbone.get() else {
             return Ok(());
         };
-        // Longest first, so that no lane is left with a long batch at the end.
-        let mut order: Vec<usize> = (0..encoded.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(encoded[i].ids.len()));
-        let jobs = groups(order.into_iter().map(|i| (i, encoded[i].ids.len())), BATCH_TOKENS);
+        let texts: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
+        let forwards = backbone.reads_forwards();
+        let jobs = jobs(&texts, forwards);
         let work = |job: usize| {
-            let batch = Batch::new(jobs[job].iter().map(|&i| encoded[i].ids.as_slice()));
+            let batch = Batch::of(jobs[job].iter().map(|&i| texts[i]), forwards);
             self.pooling.embed(backbone, &batch)
         };
         self.lanes.run(jobs.len(), work, |job, vectors| {

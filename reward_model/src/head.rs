@@ -1,5 +1,7 @@
 //! A reward head on pooled embeddings, as a sentence-transformers folder describes it: Pooling, then Dense.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Backbone, Batch, Floats, Reads, add_scaled, dot, look_up};
@@ -67,35 +69,34 @@ impl Pooling {
         let h = self.word_embedding_dimension;
         let states = backbone.forward(batch, &look_up(backbone, batch)?, Reads::All)?;
         let states = Floats::of(&states)?;
-        let pool = |rows: &[f32]| {
+        let pool = |ranges: [Range<usize>; 2]| {
+            let rows = || {
+                let ranges = ranges.iter().cloned();
+                ranges.flat_map(|rows| states[rows.start * h..rows.end * h].chunks_exact(h))
+            };
+            let n: usize = ranges.iter().map(ExactSizeIterator::len).sum();
             let mut pooled = Vec::with_capacity(self.width());
             if self.pooling_mode_cls_token {
-                pooled.extend_from_slice(&rows[..h]);
+                pooled.extend(rows().next().into_iter().flatten());
             }
             if self.pooling_mode_max_tokens {
-                let mut highest = rows[..h].to_vec();
-                for row in rows.chunks_exact(h) {
+                let mut highest = vec![f32::NEG_INFINITY; h];
+                for row in rows() {
                     highest.iter_mut().zip(row).for_each(|(to, &x)| *to = to.max(x));
                 }
                 pooled.extend(highest);
             }
             if self.pooling_mode_mean_tokens {
                 let mut mean = vec![0.0; h];
-                rows.chunks_exact(h)
-                    .for_each(|row| add_scaled(&mut mean, row, 1.0));
-                let n = (rows.len() / h) as f32;
-                pooled.extend(mean.into_iter().map(|x| x / n));
+                rows().for_each(|row| add_scaled(&mut mean, row, 1.0));
+                pooled.extend(mean.into_iter().map(|x| x / n as f32));
             }
             if self.pooling_mode_lasttoken {
-                pooled.extend_from_slice(&rows[rows.len() - h..]);
+                pooled.extend(rows().last().into_iter().flatten());
             }
             pooled
         };
-        Ok(batch
-            .offsets()
-            .windows(2)
-            .map(|w| pool(&states[w[0] * h..w[1] * h]))
-            .collect())
+        Ok((0..batch.texts()).map(|text| pool(batch.rows_of(text))).collect())
     }
 }
 

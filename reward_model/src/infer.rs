@@ -12,10 +12,11 @@ use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision, Source, W
 use crate::classifier::Classifier;
 use crate::config::Method;
 use crate::data::{Encoder, Example};
-use crate::embed::{BATCH_TOKENS, Embedder, Frozen};
+use crate::embed::{Embedder, Frozen};
 use crate::error::ModelError;
 use crate::head::{DenseLayer, Pooling};
-use crate::lanes::{Lanes, groups};
+use crate::jobs::jobs;
+use crate::lanes::Lanes;
 use crate::padding;
 use crate::save::{About, Kind, check_tokenizer, kind};
 use crate::train::hash_model;
@@ -194,9 +195,9 @@ impl Scorer {
             return cache.score(&mut embedder, layers, texts, on_progress);
         }
         let encoded = self.lanes.install(|| self.encoder.encode_all(texts))?;
-        let mut order: Vec<usize> = (0..encoded.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(encoded[i].ids.len()));
-        let jobs = groups(order.into_iter().map(|i| (i, encoded[i].ids.len())), BATCH_TOKENS);
+        let ids: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
+        let forwards = self.backbone().reads_forwards();
+        let jobs = jobs(&ids, forwards);
         let mut scored: Vec<Scored> = encoded
             .iter()
             .map(|text| Scored {
@@ -207,8 +208,7 @@ impl Scorer {
             })
             .collect();
         let mut done = 0;
-        let work =
-            |job: usize| self.rewards(&Batch::new(jobs[job].iter().map(|&i| encoded[i].ids.as_slice())));
+        let work = |job: usize| self.rewards(&Batch::of(jobs[job].iter().map(|&i| ids[i]), forwards));
         self.lanes.run(jobs.len(), work, |job, rewards| {
             jobs[job]
                 .iter()
@@ -219,6 +219,13 @@ impl Scorer {
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(scored)
+    }
+
+    fn backbone(&self) -> &dyn Backbone {
+        match &self.model {
+            Model::Classifier(classifier) => classifier.backbone.as_ref(),
+            Model::Head { backbone, .. } => backbone.as_ref(),
+        }
     }
 
     /// Rewards and their spreads.

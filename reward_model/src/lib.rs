@@ -20,6 +20,7 @@ mod error;
 pub mod evaluate;
 mod head;
 mod infer;
+mod jobs;
 mod lanes;
 pub mod loss;
 mod optimizer;

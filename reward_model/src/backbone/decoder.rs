@@ -190,7 +190,7 @@ impl Decoder {
     /// Attention of a layer over normed states; only the rows that are read come out.
     fn attend(&self, layer: &Layer, x: &Tensor, batch: &Batch, reads: Reads) -> candle_core::Result<Tensor> {
         let [q, k, v, o] = &layer.attention;
-        let (read, query_offsets) = queries(x, batch, reads)?;
+        let (read, segments) = queries(x, batch, reads)?;
         let (mut q, mut k) = (q.forward(&read)?, k.forward(x)?);
         if let Some([q_norm, k_norm]) = &layer.head_norms {
             (q, k) = (q_norm.forward(&q)?, k_norm.forward(&k)?);
@@ -213,8 +213,7 @@ impl Decoder {
             scale: self.scale,
             cap: self.cap,
             span: layer.span,
-            queries: query_offsets,
-            keys: batch.offsets().clone(),
+            segments,
         };
         o.forward(&attention.apply(&q, &k, &v.forward(x)?)?)
     }
@@ -223,6 +222,10 @@ impl Decoder {
 impl Backbone for Decoder {
     fn words(&self) -> &Tensor {
         &self.words
+    }
+
+    fn reads_forwards(&self) -> bool {
+        true
     }
 
     fn forward(&self, batch: &Batch, words: &Tensor, reads: Reads) -> candle_core::Result<Tensor> {

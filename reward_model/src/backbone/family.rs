@@ -229,8 +229,7 @@ impl Family {
         Ok(Fused::of(layout, weights, precision))
     }
 
-    /// The backbone over weights that were loaded, sharing their memory, to compute with it without a graph. Families that are
-    /// computed with candle's operations are so in f32.
+    /// The backbone over weights that were loaded, sharing their memory, to compute with it without a graph.
     pub fn frozen_backbone(
         &self,
         config: &ModelConfig,
@@ -239,7 +238,7 @@ impl Family {
     ) -> Result<Box<dyn Backbone>, ModelError> {
         Ok(match self.fused(config, weights, precision)? {
             Some(fused) => Box::new(FusedBackbone::new(fused, weights.clone())?),
-            None => self.backbone(config, &mut self.frozen(weights))?,
+            None => self.backbone(config, &mut self.frozen(weights).computing_in(precision))?,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::kernels::units::Precision;
 use super::lora::{Branch, Module};
 use super::ops;
 use super::weights::{Learning, Source, Weights};
@@ -12,17 +13,18 @@ pub(crate) struct Dense {
     weight: Tensor,
     bias: Option<Tensor>,
     branch: Option<Branch>,
+    precision: Precision,
 }
 
 impl Dense {
     /// [n, in] → [n, out].
     pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let y = match &self.bias {
-            Some(bias) => ops::linear(x, &self.weight, bias),
-            None => ops::project(x, &self.weight),
+            Some(bias) => ops::linear(self.precision, x, &self.weight, bias),
+            None => ops::project(self.precision, x, &self.weight),
         }?;
         match &self.branch {
-            Some(branch) => y + branch.forward(x)?,
+            Some(branch) => y + branch.forward(self.precision, x)?,
             None => Ok(y),
         }
     }
@@ -79,6 +81,8 @@ pub(crate) struct Builder<'a> {
     prefix: &'static str,
     /// The file is a bare backbone's and its names lack the prefix.
     bare: bool,
+    /// What the backbone's dense layers compute in.
+    precision: Precision,
 }
 
 impl<'a> Builder<'a> {
@@ -89,6 +93,7 @@ impl<'a> Builder<'a> {
             origin: Origin::File { source, weights },
             prefix,
             bare,
+            precision: Precision::F32,
         }
     }
 
@@ -98,6 +103,7 @@ impl<'a> Builder<'a> {
             origin: Origin::Frozen(weights),
             prefix,
             bare: false,
+            precision: Precision::F32,
         }
     }
 
@@ -107,6 +113,7 @@ impl<'a> Builder<'a> {
             origin: Origin::Partly(weights, learning),
             prefix,
             bare: false,
+            precision: Precision::F32,
         }
     }
 
@@ -116,7 +123,13 @@ impl<'a> Builder<'a> {
             origin: Origin::Listed(modules),
             prefix,
             bare: false,
+            precision: Precision::F32,
         }
+    }
+
+    /// The same tensors for dense layers that compute in another precision; those of the head stay in single precision.
+    pub fn computing_in(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     fn take(
@@ -167,7 +180,12 @@ impl<'a> Builder<'a> {
             None
         };
         let branch = self.branch(name, [inner, outer])?;
-        Ok(Dense { weight, bias, branch })
+        Ok(Dense {
+            weight,
+            bias,
+            branch,
+            precision: self.precision,
+        })
     }
 
     /// What learns beside a layer of the backbone.
@@ -248,6 +266,7 @@ impl<'a> Builder<'a> {
                 None
             },
             branch: None,
+            precision: Precision::F32,
         })
     }
 

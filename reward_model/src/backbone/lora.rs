@@ -7,7 +7,8 @@ use candle_core::{Device, Tensor, Var};
 
 use super::Floats;
 use super::dropout::{Dropout, Mask, Site};
-use super::kernels::{Matrix, product};
+use super::kernels::by_rows;
+use super::kernels::units::{Precision, Write};
 use super::ops;
 use super::weights::Weights;
 use crate::config::Lora;
@@ -135,14 +136,8 @@ fn sum(w: &Var, a: &Var, b: &Var, scale: f32) -> candle_core::Result<Var> {
     let mut all = Floats::of(w.as_tensor())?.to_vec();
     let scaled: Vec<f32> = Floats::of(b.as_tensor())?.iter().map(|x| scale * x).collect();
     let a = Floats::of(a.as_tensor())?;
-    let right = Matrix::new(&a, rank, inner, inner);
-    product(
-        &mut all,
-        inner,
-        Matrix::new(&scaled, outer, rank, rank),
-        right,
-        true,
-    );
+    let shape = [outer, rank, inner];
+    by_rows(Precision::F32, &mut all, (&scaled, &a), shape, Write::Add);
     Var::from_vec(all, (outer, inner), &Device::Cpu)
 }
 
@@ -171,7 +166,7 @@ impl Branch {
     }
 
     /// `scale · B·A·drop(x)`: \[n, inner\] → \[n, outer\].
-    pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+    pub fn forward(&self, precision: Precision, x: &Tensor) -> candle_core::Result<Tensor> {
         let x = match mask(self.place) {
             Some(mask) => {
                 let mut factors = vec![1.0f32; x.elem_count()];
@@ -180,7 +175,8 @@ impl Branch {
             }
             None => x.clone(),
         };
-        ops::project(&ops::project(&x, &self.a)?, &self.b)? * f64::from(self.scale)
+        let a = ops::project(precision, &x, &self.a)?;
+        ops::project(precision, &a, &self.b)? * f64::from(self.scale)
     }
 }
 

@@ -25,7 +25,7 @@ mod weights;
 
 use candle_core::{Tensor, Var};
 
-pub(crate) use batch::{Batch, Reads};
+pub(crate) use batch::{Batch, Reads, shared_tokens};
 pub(crate) use config::ModelConfig;
 pub(crate) use dropout::Dropout;
 pub(crate) use family::Family;
@@ -45,6 +45,12 @@ pub(crate) const WORDS: usize = 0;
 pub(crate) trait Backbone: Send + Sync {
     /// Word embeddings [vocabulary, hidden].
     fn words(&self) -> &Tensor;
+
+    /// Whether a token's states depend on what comes before it alone, so that texts that begin alike can share their
+    /// beginnings.
+    fn reads_forwards(&self) -> bool {
+        false
+    }
 
     /// From looked-up words [tokens, hidden] to the last hidden states that are read: [tokens, hidden] or [texts, hidden].
     ///

@@ -131,15 +131,14 @@ impl Backbone for ModernBert {
                 size: self.head_size,
             };
             let (q, k) = (rope.apply(&part(0)?)?, rope.apply(&part(1)?)?);
-            let (q, query_offsets) = queries(&q, batch, reads)?;
+            let (q, segments) = queries(&q, batch, reads)?;
             let attention = Attention {
                 heads: self.heads,
                 key_heads: self.heads,
                 scale: 1.0 / (self.head_size as f32).sqrt(),
                 cap: None,
                 span: layer.span,
-                queries: query_offsets,
-                keys: batch.offsets().clone(),
+                segments,
             };
             let context = attention.apply(&q, &k, &part(2)?)?;
             let residual = match batch.read(reads) {

@@ -81,7 +81,7 @@ impl PostNorm {
         let mut x = batch.drop(Site::Embeddings, x)?;
         for (i, layer) in self.layers.iter().enumerate() {
             let last = i + 1 == self.layers.len();
-            let (rows, queries) = queries(&x, batch, if last { reads } else { Reads::All })?;
+            let (rows, segments) = queries(&x, batch, if last { reads } else { Reads::All })?;
             let [q, k, v, o] = &layer.attention;
             let attention = Attention {
                 heads,
@@ -89,8 +89,7 @@ impl PostNorm {
                 scale: 1.0 / ((hidden / heads) as f32).sqrt(),
                 cap: None,
                 span: Span::Text,
-                queries,
-                keys: batch.offsets().clone(),
+                segments,
             };
             let context = attention.apply(&q.forward(&rows)?, &k.forward(&x)?, &v.forward(&x)?)?;
             let y = layer

@@ -55,8 +55,10 @@ impl ScoreHead {
 fn mean(states: &Tensor, batch: &Batch) -> candle_core::Result<Tensor> {
     let tokens = batch.ids().len();
     let mut shares = vec![0.0f32; batch.texts() * tokens];
-    for (text, w) in batch.offsets().windows(2).enumerate() {
-        shares[text * tokens..][w[0]..w[1]].fill(1.0 / (w[1] - w[0]) as f32);
+    for (text, shares) in shares.chunks_exact_mut(tokens).enumerate() {
+        let rows = batch.rows_of(text);
+        let share = 1.0 / rows.iter().map(ExactSizeIterator::len).sum::<usize>() as f32;
+        rows.into_iter().for_each(|rows| shares[rows].fill(share));
     }
     Tensor::from_vec(shares, (batch.texts(), tokens), &Device::Cpu)?.matmul(states)
 }

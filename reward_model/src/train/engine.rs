@@ -21,6 +21,9 @@ pub(super) const SLOTS: usize = 4;
 /// Elements that are summed at a time.
 const CHUNK: usize = 1 << 14;
 
+/// Rewards of a batch's texts.
+pub(super) type Rewards<'a> = dyn Fn(&Batch) -> Result<Vec<f32>, ModelError> + Sync + 'a;
+
 /// A model with what it computes gradients with.
 pub(super) struct Engine {
     pub family: Family,
@@ -48,7 +51,7 @@ impl Engine {
         (weights, learning): (Weights, Learning),
         precision: Precision,
     ) -> Result<Self, ModelError> {
-        let classifier = Classifier::partly(family, &config, &weights, &learning)?;
+        let classifier = Classifier::partly(family, &config, &weights, &learning, precision)?;
         let fused = family.fused(&config, &weights, precision)?;
         let fused = fused.map(|fused| fused.learning(&weights, &learning));
         let places = learning.places();
@@ -86,6 +89,20 @@ impl Engine {
     /// The weights as they are now, to compute with without a graph.
     pub fn frozen(&self) -> Result<Classifier, ModelError> {
         Classifier::frozen(self.family, &self.config, &self.whole()?, self.precision)
+    }
+
+    /// Rewards by the weights as [`Engine::refresh`] found them: by hand from what is packed already.
+    pub fn scorer(&self) -> Result<Box<Rewards<'_>>, ModelError> {
+        let Some(fused) = &self.fused else {
+            let frozen = self.frozen()?;
+            return Ok(Box::new(move |batch| frozen.rewards(batch)));
+        };
+        Ok(Box::new(move |batch| {
+            let mut scratch = self.take_scratch();
+            let states = self.states(fused, batch, false, &mut scratch)?;
+            self.give_scratch(scratch);
+            Ok(self.classifier.head.forward(&states, batch)?.to_vec1()?)
+        }))
     }
 
     /// The weights as a model folder has them.
@@ -136,23 +153,45 @@ impl Engine {
         batch: &Batch,
         slopes: impl FnOnce(&[f32]) -> Vec<f32>,
     ) -> Result<(), ModelError> {
-        let (head, reads) = (&self.classifier.head, self.classifier.head.pooling.reads());
-        let pool = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut scratch = pool().pop().unwrap_or_default();
-        let (weights, packed) = (&self.weights, &self.packed);
-        let states = fused.forward(weights, packed, (batch, reads), true, &mut scratch)?;
-        let hidden = self.family.hidden(&self.config)?;
-        let shape = (states.len() / hidden, hidden);
-        let states = Var::from_tensor(&Tensor::from_vec(states, shape, &Device::Cpu)?)?;
+        let (head, mut scratch) = (&self.classifier.head, self.take_scratch());
+        let states = Var::from_tensor(&self.states(fused, batch, true, &mut scratch)?)?;
         let rewards = head.forward(states.as_tensor(), batch)?;
         let mut store = self.back(&rewards, slopes, slot)?;
         let dstates = store
             .remove(states.as_tensor())
             .ok_or_else(|| no_gradient("the states"))?;
         let dstates = Floats::of(&dstates.contiguous()?)?.to_vec();
-        fused.backward(weights, packed, (batch, reads), dstates, &mut scratch, slot)?;
-        pool().push(scratch);
+        let given = (batch, head.pooling.reads());
+        fused.backward(&self.weights, &self.packed, given, dstates, &mut scratch, slot)?;
+        self.give_scratch(scratch);
         Ok(())
+    }
+
+    /// The hidden states that the head reads; with `keep`, what the backward pass needs stays in the scratch.
+    fn states(
+        &self,
+        fused: &Fused,
+        batch: &Batch,
+        keep: bool,
+        scratch: &mut Scratch,
+    ) -> Result<Tensor, ModelError> {
+        let given = (batch, self.classifier.head.pooling.reads());
+        let states = fused.forward(&self.weights, &self.packed, given, keep, scratch)?;
+        let hidden = self.family.hidden(&self.config)?;
+        let shape = (states.len() / hidden, hidden);
+        Ok(Tensor::from_vec(states, shape, &Device::Cpu)?)
+    }
+
+    fn take_scratch(&self) -> Scratch {
+        self.scratches().pop().unwrap_or_default()
+    }
+
+    fn give_scratch(&self, scratch: Scratch) {
+        self.scratches().push(scratch);
+    }
+
+    fn scratches(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn by_graph(

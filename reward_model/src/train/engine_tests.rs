@@ -173,6 +173,79 @@ fn decoders_equal_transformers() {
     }
 }
 
+const BY_GRAPH: [&str; 7] = [
+    "deberta",
+    "modernbert",
+    "llama",
+    "qwen2",
+    "qwen3",
+    "gemma2",
+    "gemma3",
+];
+
+#[test]
+fn graphs_in_bf16_are_close_to_transformers() {
+    for name in BY_GRAPH {
+        let (engine, expected) = engine(name, Precision::Bf16);
+        assert!(!engine.is_by_hand());
+        check(
+            name,
+            &engine,
+            &expected,
+            Tolerance {
+                rewards: 0.03,
+                gradients: 0.05,
+            },
+        );
+    }
+}
+
+/// Gradients of some texts, weight by weight, and then their rewards.
+fn learn(engine: &Engine, batch: &Batch) -> Vec<Vec<f32>> {
+    let mut gradients: Vec<Vec<f32>> = engine.learnt.sizes().into_iter().map(|n| vec![0.0; n]).collect();
+    engine.begin(&mut gradients);
+    let mut rewards = Vec::new();
+    let slopes = |got: &[f32]| {
+        rewards = got.to_vec();
+        (0..got.len()).map(|i| 0.3 + i as f32).collect()
+    };
+    engine.add(0, batch, slopes).unwrap();
+    engine.collect(&mut gradients);
+    gradients.push(rewards);
+    gradients
+}
+
+/// Weight by weight, differences in proportion to the largest element.
+fn compare(name: &str, ours: &[Vec<f32>], others: &[Vec<f32>], tolerance: f32) {
+    assert_eq!(ours.len(), others.len());
+    for (place, (a, b)) in ours.iter().zip(others).enumerate() {
+        // Keys' biases have no gradient but for rounding.
+        let scale = b.iter().fold(0.1f32, |most, x| most.max(x.abs()));
+        let off = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(
+            off <= tolerance * scale,
+            "{name}, weight {place}: {off} of {scale}"
+        );
+    }
+}
+
+/// A prompt that three responses share, computed once, and each time.
+#[test]
+fn a_shared_prompt_changes_no_gradient() {
+    for name in ["llama", "qwen2", "qwen3", "gemma2", "gemma3"] {
+        let (engine, expected) = engine(name, Precision::F32);
+        let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
+        let texts: Vec<Vec<u32>> = [&ids[1][..3], &ids[1][..1], &ids[2]]
+            .iter()
+            .map(|response| [ids[0].as_slice(), &ids[0], response].concat())
+            .collect();
+        let texts = || texts.iter().map(Vec::as_slice);
+        let (shared, each) = (Batch::sharing(texts()), Batch::new(texts()));
+        assert!(shared.ids().len() < each.ids().len());
+        compare(name, &learn(&engine, &shared), &learn(&engine, &each), 1e-5);
+    }
+}
+
 /// Both ways through an encoder drop the same and have the same gradients.
 #[test]
 fn dropout_by_hand_equals_dropout_by_graph() {
@@ -182,25 +255,9 @@ fn dropout_by_hand_equals_dropout_by_graph() {
             let engine = if by_hand { engine } else { engine.by_graph_alone() };
             let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
             let batch = Batch::new(ids.iter().map(Vec::as_slice)).dropping(Dropout::new(0.2, 3, 4, 5));
-            let sizes = engine.weights.sizes();
-            let mut gradients: Vec<Vec<f32>> = sizes.into_iter().map(|n| vec![0.0; n]).collect();
-            engine.begin(&mut gradients);
-            let mut rewards = Vec::new();
-            let slopes = |got: &[f32]| {
-                rewards = got.to_vec();
-                (0..got.len()).map(|i| 0.3 + i as f32).collect()
-            };
-            engine.add(0, &batch, slopes).unwrap();
-            engine.collect(&mut gradients);
-            gradients.push(rewards);
-            gradients
+            learn(&engine, &batch)
         };
-        for (place, (a, b)) in gradients(true).iter().zip(gradients(false)).enumerate() {
-            // Keys' biases have no gradient but for rounding.
-            let scale = b.iter().fold(0.1f32, |most, x| most.max(x.abs()));
-            let off = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(off <= 1e-4 * scale, "{name}, weight {place}: {off} of {scale}");
-        }
+        compare(name, &gradients(true), &gradients(false), 1e-4);
     }
 }
 

@@ -13,9 +13,9 @@ use super::{Learner, PairLosses, Seen, Setting};
 use crate::backbone::{Batch, Dropout, Family, ModelConfig, Weights, noisy};
 use crate::config::{PoolBy, TrainConfig};
 use crate::data::Cut;
-use crate::embed::BATCH_TOKENS;
 use crate::error::{ModelError, TrainError};
 use crate::head::Pooling;
+use crate::jobs::BATCH_TOKENS;
 use crate::lanes::{Lanes, groups};
 use crate::save::{Linear, Parts};
 
@@ -57,13 +57,17 @@ impl<'a> Full<'a> {
         })
     }
 
+    fn batch(&self, texts: &[Vec<u32>]) -> Batch {
+        Batch::of(texts.iter().map(Vec::as_slice), self.engine.family.is_decoder())
+    }
+
     /// Adds the gradients of a slot's pairs, one after the other.
     fn add(&self, slot: usize, pairs: &[usize], losses: &PairLosses) -> Result<Seen, ModelError> {
         let (mut seen, config) = (Seen::default(), self.config);
         for &pair in pairs {
             let dropout = |share| Dropout::new(share, config.seed, losses.step, pair);
             let texts = self.train.read(self.pairs.texts_of(pair))?;
-            let batch = Batch::new(texts.iter().map(Vec::as_slice)).dropping(dropout(config.dropout));
+            let batch = self.batch(&texts).dropping(dropout(config.dropout));
             let slopes = |rewards: &[f32]| {
                 let rewards: Vec<f64> = rewards.iter().copied().map(f64::from).collect();
                 let slopes = losses.slopes(pair, &rewards, &mut seen);
@@ -134,30 +138,34 @@ impl Learner for Full<'_> {
         Ok(seen)
     }
 
-    fn held_out(&self, stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError> {
-        let model = self.engine.frozen()?;
-        let mut order: Vec<usize> = (0..2 * self.held_out_pairs).collect();
-        order.sort_by_key(|&text| std::cmp::Reverse(self.held_out.len(text)));
-        let jobs = groups(
-            order.into_iter().map(|text| (text, self.held_out.len(text))),
-            BATCH_TOKENS,
-        );
-        let mut rewards: HashMap<usize, f32> = HashMap::new();
+    fn held_out(&mut self, stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError> {
+        self.lanes.install(|| self.engine.refresh())?;
+        let rewards_of = self.engine.scorer()?;
+        // A pair's two texts stay together: they may share their prompt.
+        let tokens = |pair: usize| self.held_out.tokens(2 * pair..2 * pair + 2);
+        let mut order: Vec<usize> = (0..self.held_out_pairs).collect();
+        order.sort_by_key(|&pair| std::cmp::Reverse(tokens(pair)));
+        let jobs = groups(order.into_iter().map(|pair| (pair, tokens(pair))), BATCH_TOKENS);
+        let mut rewards: HashMap<usize, [f32; 2]> = HashMap::new();
         let work = |job: usize| {
-            let texts = jobs[job].iter().map(|&text| self.held_out.read(text..text + 1));
+            let texts = jobs[job]
+                .iter()
+                .map(|&pair| self.held_out.read(2 * pair..2 * pair + 2));
             let texts = texts.collect::<Result<Vec<_>, _>>()?.concat();
-            model.rewards(&Batch::new(texts.iter().map(Vec::as_slice)))
+            rewards_of(&self.batch(&texts))
         };
         self.lanes.run(jobs.len(), work, |job, values| {
-            rewards.extend(jobs[job].iter().copied().zip(values));
+            let (values, _) = values.as_chunks::<2>();
+            rewards.extend(jobs[job].iter().copied().zip(values.iter().copied()));
             Ok(if stop.load(Ordering::Relaxed) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             })
         })?;
-        let pair = |i: usize| Some([*rewards.get(&(2 * i))?, *rewards.get(&(2 * i + 1))?]);
-        Ok((0..self.held_out_pairs).map(pair).collect())
+        Ok((0..self.held_out_pairs)
+            .map(|pair| rewards.get(&pair).copied())
+            .collect())
     }
 
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {

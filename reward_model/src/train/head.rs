@@ -127,7 +127,7 @@ impl Learner for Head<'_> {
         Ok(seen)
     }
 
-    fn held_out(&self, _stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError> {
+    fn held_out(&mut self, _stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError> {
         let (weight, width) = (Floats::of(self.weight())?, self.pooling.width());
         let reward = |vector: &[f32]| {
             let members = weight.chunks_exact(width);

@@ -112,7 +112,7 @@ trait Learner {
         gradients: &mut [Vec<f32>],
     ) -> Result<Seen, TrainError>;
     /// Rewards of the held-out pairs; nothing when `stop` was raised on the way.
-    fn held_out(&self, stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError>;
+    fn held_out(&mut self, stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError>;
     /// Moves all rewards by `shift` and writes the folder.
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError>;
 }

@@ -1,6 +1,7 @@
 //! The loops under the tensor operations.
 
 mod activations;
+mod dense;
 mod elementwise;
 mod matrix;
 mod packed;
@@ -18,10 +19,11 @@ pub(crate) mod units;
 mod vector;
 
 pub(crate) use activations::*;
+pub(crate) use dense::{by_rows, by_transposed, transposed_by_rows};
 pub(crate) use elementwise::*;
 pub(crate) use matrix::Matrix;
 pub(crate) use packed::Packed;
-pub(crate) use product::{packed_product, product};
+pub(crate) use product::packed_product;
 pub(crate) use rows::*;
 pub(crate) use scores::*;
 pub(crate) use vector::vectorised;

@@ -1,16 +1,15 @@
-//! Products of matrices in f32.
+//! Attention's products in f32, on candle's graph.
 //!
 //! After Goto and van de Geijn 2008: the right side is packed into panels that stay in the first-level cache, the left side
 //! passes by in blocks that stay in the second. Beside the crate `gemm` because the right side can be packed once for many
-//! products here, as attention and the layers of one request need it (docs/performance.md).
+//! products here, as attention needs it.
 
 use std::cell::RefCell;
 
 use pulp::{Arch, Simd, WithSimd};
 
 use super::matrix::{Matrix, fits};
-use super::packed::{Packed, PackedPart};
-use super::share;
+use super::packed::PackedPart;
 use super::tile::Tile;
 
 /// Rows of the left side that pass by together: with `DEPTH` a block of 74 kB. A multiple of both tile heights.
@@ -19,7 +18,6 @@ const ROWS: usize = 48;
 const WORTH_PACKING: usize = 128;
 
 thread_local! {
-    static RIGHT: RefCell<Packed> = RefCell::default();
     static LEFT: RefCell<Vec<f32>> = RefCell::default();
 }
 
@@ -39,37 +37,14 @@ pub(super) fn panel_width() -> usize {
     Arch::new().dispatch(PanelWidth)
 }
 
-/// A result that several threads write, each its own columns.
+/// Where a result goes.
 #[derive(Clone, Copy)]
 struct Out {
     start: *mut f32,
     stride: usize,
 }
 
-// SAFETY: `product` gives each thread columns of its own of a slice that is borrowed mutably meanwhile.
-unsafe impl Send for Out {}
-// SAFETY: as above.
-unsafe impl Sync for Out {}
-
 /// `out ← keep · out + left · right`, with `out` holding rows `stride` elements apart.
-pub(crate) fn product(out: &mut [f32], stride: usize, left: Matrix, right: Matrix, keep: bool) {
-    let (rows, columns) = (left.rows(), right.columns());
-    check(out, stride, [rows, left.columns()], [right.rows(), columns]);
-    let out = Out {
-        start: out.as_mut_ptr(),
-        stride,
-    };
-    share::parts(columns, panel_width(), &|part| {
-        RIGHT.with_borrow_mut(|packed| {
-            packed.pack(right.part(0..right.rows(), part.clone()));
-            // SAFETY: the result was checked to hold all columns, and each part is one thread's.
-            let start = unsafe { { out }.start.add(part.start) };
-            multiply(Out { start, ..out }, left, packed.whole(), keep);
-        });
-    });
-}
-
-/// The same with a right side that is packed already, on this thread.
 pub(crate) fn packed_product(out: &mut [f32], stride: usize, left: Matrix, right: PackedPart, keep: bool) {
     let sizes = [right.rows.len(), right.columns.len()];
     check(out, stride, [left.rows(), left.columns()], sizes);
@@ -246,6 +221,7 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backbone::kernels::Packed;
 
     fn numbers(count: usize, seed: u32) -> Vec<f32> {
         let number = |i: usize| (i as u32).wrapping_mul(2_654_435_761).wrapping_add(seed) >> 16;
@@ -271,7 +247,7 @@ mod tests {
         out
     }
 
-    /// Sizes with whole and partial tiles, panels and blocks, each side lying either way, kept and not, and shared or not.
+    /// Sizes with whole and partial tiles, panels and blocks, each side lying either way, kept and not.
     #[test]
     fn products_equal_plain_sums() {
         for [m, k, n] in [
@@ -296,8 +272,9 @@ mod tests {
                 };
                 let (stride, keep) = (n + 3, ways & 4 != 0);
                 let mut out = vec![1.0; m * stride];
-                let mut again = out.clone();
-                product(&mut out, stride, left, right, keep);
+                let mut packed = Packed::default();
+                packed.pack(right);
+                packed_product(&mut out, stride, left, packed.whole(), keep);
                 for (i, want) in plain(left, right).into_iter().enumerate() {
                     let got = f64::from(out[i / n * stride + i % n]) - f64::from(u8::from(keep));
                     assert!(
@@ -306,9 +283,6 @@ mod tests {
                     );
                 }
                 assert!(out.chunks(stride).all(|row| row[n..].iter().all(|&x| x == 1.0)));
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-                pool.install(|| share::shared(|| product(&mut again, stride, left, right, keep)));
-                assert_eq!(out, again);
             }
         }
     }

@@ -33,7 +33,7 @@ impl Rows {
     ) {
         self.reshape(precision, [rows, columns]);
         let units = self.units.max(1);
-        for (to, from) in self.data.chunks_exact_mut(units).zip(from.chunks(stride)) {
+        for (to, from) in self.data.chunks_exact_mut(units).zip(from.chunks(stride.max(1))) {
             write_row(precision, &from[..columns], to);
         }
     }

@@ -55,7 +55,15 @@ pub(crate) enum Write<'a> {
     Onto(&'a [f32]),
 }
 
-impl Write<'_> {
+impl<'a> Write<'a> {
+    /// The same for some of the columns.
+    pub fn of_columns(self, columns: std::ops::Range<usize>) -> Self {
+        match self {
+            Self::Onto(row) => Self::Onto(&row[columns]),
+            other => other,
+        }
+    }
+
     /// What the product's first units are added to.
     fn start(self, columns: usize, there: Start) -> Option<Start> {
         match self {
@@ -75,16 +83,30 @@ impl Write<'_> {
 /// `out ← left · right`, and what `write` adds; rows of `out` are `stride` apart.
 pub(crate) fn multiply(out: &mut [f32], stride: usize, left: Left, right: &Panels, write: Write) {
     let (rows, columns) = (left.rows, right.columns);
-    assert_eq!(left.units, right.units, "inner sizes of a product");
     assert!(
         columns <= stride && (rows == 0 || (rows - 1) * stride + columns <= out.len()),
         "{rows}×{columns} by {stride} in {}",
         out.len()
     );
+    // SAFETY: as just checked.
+    unsafe { multiply_columns(out.as_mut_ptr(), stride, left, right, write) }
+}
+
+/// [`multiply`] for a result of which others may be writing other columns meanwhile.
+///
+/// # Safety
+/// As many columns as the right side has, of as many rows as the left side has, can be written at `to`, rows `stride` apart.
+pub(super) unsafe fn multiply_columns(to: *mut f32, stride: usize, left: Left, right: &Panels, write: Write) {
+    let (rows, columns) = (left.rows, right.columns);
+    assert_eq!(left.units, right.units, "inner sizes of a product");
     if left.units == 0 {
-        return nothing(out, stride, [rows, columns], write);
+        for i in 0..rows {
+            // SAFETY: a row of the result.
+            let row = unsafe { std::slice::from_raw_parts_mut(to.add(i * stride), columns) };
+            nothing(row, write);
+        }
+        return;
     }
-    let to = out.as_mut_ptr();
     let there = Start {
         from: to.cast_const(),
         stride,
@@ -115,14 +137,12 @@ pub(crate) fn multiply(out: &mut [f32], stride: usize, left: Left, right: &Panel
     }
 }
 
-/// A product without inner elements: zeros.
-fn nothing(out: &mut [f32], stride: usize, [rows, columns]: [usize; 2], write: Write) {
-    for row in out.chunks_mut(stride).take(rows) {
-        match write {
-            Write::Over => row[..columns].fill(0.0),
-            Write::Add => {}
-            Write::Onto(own) => row[..columns].copy_from_slice(own),
-        }
+/// A row of a product without inner elements: zeros.
+fn nothing(row: &mut [f32], write: Write) {
+    match write {
+        Write::Over => row.fill(0.0),
+        Write::Add => {}
+        Write::Onto(own) => row.copy_from_slice(own),
     }
 }
 

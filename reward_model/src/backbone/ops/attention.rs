@@ -11,6 +11,14 @@ use super::{Floats, floats, tensor};
 /// Where each text's rows lie in packed tensors: text i has rows `offsets[i]..offsets[i + 1]`.
 pub(crate) type Offsets = Arc<Vec<usize>>;
 
+/// Some queries, by their rows, and the rows of the keys and values that they meet: those of a beginning that several texts
+/// share, and then those of one text alone. Either may be empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub queries: Range<usize>,
+    pub keys: [Range<usize>; 2],
+}
+
 /// Which keys a query sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Span {
@@ -58,16 +66,14 @@ pub(crate) struct Attention {
     pub cap: Option<f32>,
     /// Which keys a query sees.
     pub span: Span,
-    /// Where each text's queries lie.
-    pub queries: Offsets,
-    /// Where each text's keys and values lie.
-    pub keys: Offsets,
+    /// Which queries meet which keys.
+    pub segments: Arc<Vec<Segment>>,
 }
 
 /// Query rows worked on at once: their scores against 512 keys stay in the second-level cache.
 const BLOCK: usize = 48;
 
-/// Some queries of a text, and the keys that any of them sees.
+/// Some queries of a segment, and the keys that any of them sees.
 struct Block {
     rows: Range<usize>,
     keys: Range<usize>,
@@ -83,7 +89,7 @@ impl Block {
     }
 }
 
-/// What one head of one text is computed with.
+/// What one head of one segment is computed with.
 #[derive(Default)]
 struct Scratch {
     /// Probabilities of a block.
@@ -101,9 +107,11 @@ struct Scratch {
     /// A block's queries and gradients.
     queries: Packed,
     douts: Packed,
+    /// Keys and values that lie apart, gathered.
+    gathered: [Vec<f32>; 2],
 }
 
-/// One head of one text: queries and gradients of the result \[queries, size\], keys and values \[keys, size\].
+/// One head of one segment: queries and gradients of the result \[queries, size\], keys and values \[keys, size\].
 struct Head<'a> {
     q: Matrix<'a>,
     k: Matrix<'a>,
@@ -123,45 +131,58 @@ impl Attention {
         q.apply_op3(k, v, self.clone())
     }
 
-    /// Texts and heads, each pair once, and the key head that serves it.
+    /// Segments and heads, each pair once, and the key head that serves it.
     fn heads(&self) -> impl Iterator<Item = [usize; 3]> {
         let (heads, group) = (self.heads, self.heads / self.key_heads);
-        (0..self.queries.len() - 1)
-            .flat_map(move |text| (0..heads).map(move |head| [text, head, head / group]))
+        (0..self.segments.len())
+            .flat_map(move |segment| (0..heads).map(move |head| [segment, head, head / group]))
     }
 
-    /// The part of `data`, rows of `heads` heads, that is one head of one text.
-    fn part<'a>(
-        data: &'a [f32],
-        offsets: &[usize],
-        text: usize,
-        [head, heads, size]: [usize; 3],
-    ) -> Matrix<'a> {
-        let (from, to) = (offsets[text], offsets[text + 1]);
-        let start = (from * heads + head) * size;
+    /// The part of `data`, rows of `heads` heads, that is one head of some rows.
+    fn part<'a>(data: &'a [f32], rows: &Range<usize>, [head, heads, size]: [usize; 3]) -> Matrix<'a> {
+        let start = (rows.start * heads + head) * size;
         Matrix::new(
             data.get(start..).unwrap_or_default(),
-            to - from,
+            rows.len(),
             size,
             heads * size,
         )
     }
 
+    /// The same of two ranges of rows, copied together only where both are there.
+    fn parts<'a>(
+        data: &'a [f32],
+        [shared, own]: &[Range<usize>; 2],
+        head: [usize; 3],
+        gathered: &'a mut Vec<f32>,
+    ) -> Matrix<'a> {
+        if shared.is_empty() || own.is_empty() {
+            return Self::part(data, if shared.is_empty() { own } else { shared }, head);
+        }
+        let (size, split) = (head[2], shared.len() * head[2]);
+        gathered.resize((shared.len() + own.len()) * size, 0.0);
+        Self::part(data, shared, head).copy_rows(&mut gathered[..split], size);
+        Self::part(data, own, head).copy_rows(&mut gathered[split..], size);
+        Matrix::new(gathered, shared.len() + own.len(), size, size)
+    }
+
     fn head<'a>(
         &self,
         [q, k, v]: [&'a [f32]; 3],
-        [text, head, key_head]: [usize; 3],
+        [segment, head, key_head]: [usize; 3],
         size: usize,
+        gathered: &'a mut [Vec<f32>; 2],
     ) -> Head<'a> {
-        let shared = [key_head, self.key_heads, size];
+        let (segment, shared) = (&self.segments[segment], [key_head, self.key_heads, size]);
+        let [keys, values] = gathered;
         Head {
-            q: Self::part(q, &self.queries, text, [head, self.heads, size]),
-            k: Self::part(k, &self.keys, text, shared),
-            v: Self::part(v, &self.keys, text, shared),
+            q: Self::part(q, &segment.queries, [head, self.heads, size]),
+            k: Self::parts(k, &segment.keys, shared, keys),
+            v: Self::parts(v, &segment.keys, shared, values),
         }
     }
 
-    /// The blocks of a text's queries; key ranges begin where a panel of the packed keys does.
+    /// The blocks of a segment's queries; key ranges begin where a panel of the packed keys does.
     fn blocks(&self, head: &Head, packed: &Packed) -> Vec<Block> {
         let (queries, keys) = (head.q.rows(), head.k.rows());
         let first = self.span.first_position(queries, keys);
@@ -276,9 +297,10 @@ impl Attention {
     }
 }
 
-/// Adds one head of one text, \[rows, size\], to rows of all heads.
-fn add_head(to: &mut [f32], head: &[f32], first_row: usize, [index, heads, size]: [usize; 3]) {
-    let rows = to[first_row * heads * size..].chunks_exact_mut(heads * size);
+/// Adds one head of some rows, \[rows, size\], to these rows of all heads.
+fn add_head(to: &mut [f32], head: &[f32], rows: &Range<usize>, [index, heads, size]: [usize; 3]) {
+    let to = &mut to[rows.start * heads * size..rows.end * heads * size];
+    let rows = to.chunks_exact_mut(heads * size);
     for (row, head) in rows.zip(head.chunks_exact(size)) {
         let to = row[index * size..(index + 1) * size].iter_mut();
         to.zip(head).for_each(|(to, from)| *to += from);
@@ -303,11 +325,17 @@ impl CustomOp3 for Attention {
         let size = width / self.heads;
         let data = [floats(q, ql)?, floats(k, kl)?, floats(v, vl)?];
         let parts: Vec<_> = self.heads().collect();
-        let work = |i: usize, scratch: &mut Scratch| self.forward(&self.head(data, parts[i], size), scratch);
+        let work = |i: usize, scratch: &mut Scratch| {
+            let mut gathered = std::mem::take(&mut scratch.gathered);
+            let out = self.forward(&self.head(data, parts[i], size, &mut gathered), scratch);
+            scratch.gathered = gathered;
+            out
+        };
         let results = share::map(parts.len(), work);
         let mut out = vec![0.0; rows * width];
-        for (result, [text, head, _]) in results.iter().zip(&parts) {
-            add_head(&mut out, result, self.queries[*text], [*head, self.heads, size]);
+        for (result, [segment, head, _]) in results.iter().zip(&parts) {
+            let queries = &self.segments[*segment].queries;
+            add_head(&mut out, result, queries, [*head, self.heads, size]);
         }
         Ok((CpuStorage::F32(out), (rows, width).into()))
     }
@@ -328,18 +356,26 @@ impl CustomOp3 for Attention {
         let dout: &[f32] = &dout;
         let parts: Vec<_> = self.heads().collect();
         let work = |i: usize, scratch: &mut Scratch| {
-            let [text, head, _] = parts[i];
-            let dout = Self::part(dout, &self.queries, text, [head, self.heads, size]);
-            self.backward(&self.head(data, parts[i], size), dout, scratch)
+            let [segment, head, _] = parts[i];
+            let dout = Self::part(dout, &self.segments[segment].queries, [head, self.heads, size]);
+            let mut gathered = std::mem::take(&mut scratch.gathered);
+            let head = self.head(data, parts[i], size, &mut gathered);
+            let gradients = self.backward(&head, dout, scratch);
+            scratch.gathered = gathered;
+            gradients
         };
         let results = share::map(parts.len(), work);
         let mut dq = vec![0.0; m * width];
         let (mut dk, mut dv) = (vec![0.0; n * key_width], vec![0.0; n * key_width]);
-        for (result, [text, head, key_head]) in results.iter().zip(&parts) {
-            let shared = [*key_head, self.key_heads, size];
-            add_head(&mut dq, &result.q, self.queries[*text], [*head, self.heads, size]);
-            add_head(&mut dk, &result.k, self.keys[*text], shared);
-            add_head(&mut dv, &result.v, self.keys[*text], shared);
+        for (result, [segment, head, key_head]) in results.iter().zip(&parts) {
+            let (segment, shared) = (&self.segments[*segment], [*key_head, self.key_heads, size]);
+            add_head(&mut dq, &result.q, &segment.queries, [*head, self.heads, size]);
+            let [first, own] = &segment.keys;
+            for (to, from) in [(&mut dk, &result.k), (&mut dv, &result.v)] {
+                let (beginning, rest) = from.split_at(first.len() * size);
+                add_head(to, beginning, first, shared);
+                add_head(to, rest, own, shared);
+            }
         }
         Ok((
             Some(tensor(dq, (m, width))?),
@@ -380,51 +416,78 @@ mod tests {
     }
 
     fn plain(attention: &Attention, v: &[Var]) -> Tensor {
-        let mut texts = Vec::new();
-        for text in 0..attention.keys.len() - 1 {
+        let mut segments = Vec::new();
+        for Segment { queries, keys } in attention.segments.iter() {
             let mut heads = Vec::new();
             for h in 0..attention.heads {
-                let part = |t: &Var, o: &Offsets, h: usize| {
-                    let rows = t.narrow(0, o[text], o[text + 1] - o[text]).unwrap();
+                let part = |t: &Var, rows: &Range<usize>, h: usize| {
+                    let rows = t.narrow(0, rows.start, rows.len()).unwrap();
                     rows.narrow(1, h * SIZE, SIZE).unwrap().contiguous().unwrap()
                 };
                 let shared = h * attention.key_heads / attention.heads;
-                let q = part(&v[0], &attention.queries, h);
-                let [k, v] = [1, 2].map(|i| part(&v[i], &attention.keys, shared));
+                let q = part(&v[0], queries, h);
+                let [k, v] = [1, 2].map(|i| {
+                    let parts = keys.each_ref().map(|rows| part(&v[i], rows, shared));
+                    Tensor::cat(&parts, 0).unwrap()
+                });
                 heads.push(head(attention, [&q, &k, &v]));
             }
-            texts.push(Tensor::cat(&heads, 1).unwrap());
+            segments.push(Tensor::cat(&heads, 1).unwrap());
         }
-        Tensor::cat(&texts, 0).unwrap()
+        Tensor::cat(&segments, 0).unwrap()
+    }
+
+    fn segment(queries: Range<usize>, keys: [Range<usize>; 2]) -> Segment {
+        Segment { queries, keys }
+    }
+
+    fn check(segments: Vec<Segment>, spans: &[Span]) {
+        let queries = segments.last().unwrap().queries.end;
+        let segments = Arc::new(segments);
+        for (&span, key_heads, cap) in spans.iter().flat_map(|s| [(s, 4, None), (s, 2, Some(1.5))]) {
+            let v = [
+                random((queries, 4 * SIZE), 1),
+                random((73, key_heads * SIZE), 2),
+                random((73, key_heads * SIZE), 3),
+            ];
+            let attention = Attention {
+                heads: 4,
+                key_heads,
+                scale: 0.5,
+                cap,
+                span,
+                segments: segments.clone(),
+            };
+            compare(
+                &v,
+                || attention.apply(&v[0], &v[1], &v[2]).unwrap(),
+                || plain(&attention, &v),
+            );
+        }
     }
 
     /// Two texts of 3 and 70 tokens, of which the second spans two blocks of queries; then one query of each alone.
     #[test]
     fn attention_matches_candle() {
-        let keys: Offsets = Arc::new(vec![0, 3, 73]);
         let spans = [Span::Text, Span::Near(5), Span::Past, Span::RecentPast(7)];
-        for queries in [keys.clone(), Arc::new(vec![0, 1, 2])] {
-            for (span, key_heads, cap) in spans.into_iter().flat_map(|s| [(s, 4, None), (s, 2, Some(1.5))]) {
-                let v = [
-                    random((queries[2], 4 * SIZE), 1),
-                    random((73, key_heads * SIZE), 2),
-                    random((73, key_heads * SIZE), 3),
-                ];
-                let attention = Attention {
-                    heads: 4,
-                    key_heads,
-                    scale: 0.5,
-                    cap,
-                    span,
-                    queries: queries.clone(),
-                    keys: keys.clone(),
-                };
-                compare(
-                    &v,
-                    || attention.apply(&v[0], &v[1], &v[2]).unwrap(),
-                    || plain(&attention, &v),
-                );
-            }
-        }
+        let keys = [[0..0, 0..3], [0..0, 3..73]];
+        let [short, long] = keys.clone();
+        check(vec![segment(0..3, short), segment(3..73, long)], &spans);
+        let [short, long] = keys;
+        check(vec![segment(0..1, short), segment(1..2, long)], &spans);
+    }
+
+    /// Two texts that go on from the same 60 tokens; then their last queries alone.
+    #[test]
+    fn attention_to_a_shared_beginning_matches_candle() {
+        let spans = [Span::Past, Span::RecentPast(7), Span::RecentPast(65)];
+        let (beginning, ends) = ([0..0, 0..60], [60..64, 64..73]);
+        let [first, second] = ends.clone().map(|end| segment(end.clone(), [0..60, end]));
+        check(vec![segment(0..60, beginning), first, second], &spans);
+        let [first, second] = ends;
+        check(
+            vec![segment(0..1, [0..60, first]), segment(1..2, [0..60, second])],
+            &spans,
+        );
     }
 }

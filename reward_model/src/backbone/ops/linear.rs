@@ -2,38 +2,33 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::super::kernels::{self, Matrix, product};
+use super::super::kernels::units::{Precision, Write};
+use super::super::kernels::{self, by_rows, by_transposed, transposed_by_rows};
 use super::{Floats, floats, tensor};
 
-/// `y ← keep · y + x · wᵀ` for x \[n, inner\], w \[outer, inner\].
-fn forward(y: &mut [f32], x: &[f32], w: &[f32], [n, inner, outer]: [usize; 3], keep: bool) {
-    let w = Matrix::new(w, outer, inner, inner).transposed();
-    product(y, outer, Matrix::new(x, n, inner, inner), w, keep);
-}
-
 /// Gradients of `x · wᵀ` by x and w, each only where something learns from it.
-fn backward(x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 2]> {
+fn backward(precision: Precision, x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 2]> {
     let ((n, inner), (outer, _)) = (x.dims2()?, w.dims2()?);
     let (xs, ws, dys) = (Floats::of(x)?, Floats::of(w)?, Floats::of(dy)?);
-    let dym = Matrix::new(&dys, n, outer, outer);
     let dx = x.track_op().then(|| {
         let mut dx = vec![0.0; n * inner];
-        product(&mut dx, inner, dym, Matrix::new(&ws, outer, inner, inner), false);
+        by_rows(precision, &mut dx, (&dys, &ws), [n, outer, inner], Write::Over);
         tensor(dx, (n, inner))
     });
     let dw = w.track_op().then(|| {
-        let (mut dw, xm) = (vec![0.0; outer * inner], Matrix::new(&xs, n, inner, inner));
-        product(&mut dw, inner, dym.transposed(), xm, false);
+        let mut dw = vec![0.0; outer * inner];
+        let shape = [outer, n, inner];
+        transposed_by_rows(precision, &mut dw, (&dys, &xs), shape, Write::Over);
         tensor(dw, (outer, inner))
     });
     Ok([dx.transpose()?, dw.transpose()?])
 }
 
-struct Linear;
+struct Linear(Precision);
 
 /// `x · wᵀ + b`: x \[n, in\], w \[out, in\], b \[out\] → \[n, out\].
-pub(crate) fn linear(x: &Tensor, w: &Tensor, b: &Tensor) -> Result<Tensor> {
-    x.apply_op3(w, b, Linear)
+pub(crate) fn linear(precision: Precision, x: &Tensor, w: &Tensor, b: &Tensor) -> Result<Tensor> {
+    x.apply_op3(w, b, Linear(precision))
 }
 
 impl CustomOp3 for Linear {
@@ -51,10 +46,9 @@ impl CustomOp3 for Linear {
         bl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let ((n, inner), (outer, _)) = (xl.shape().dims2()?, wl.shape().dims2()?);
-        let (x, w, b) = (floats(x, xl)?, floats(w, wl)?, floats(b, bl)?);
-        let mut y = Vec::with_capacity(n * outer);
-        (0..n).for_each(|_| y.extend_from_slice(b));
-        forward(&mut y, x, w, [n, inner, outer], true);
+        let (factors, b) = ((floats(x, xl)?, floats(w, wl)?), floats(b, bl)?);
+        let mut y = vec![0.0; n * outer];
+        by_transposed(self.0, &mut y, factors, [n, inner, outer], Write::Onto(b));
         Ok((CpuStorage::F32(y), (n, outer).into()))
     }
 
@@ -67,7 +61,7 @@ impl CustomOp3 for Linear {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let [dx, dw] = backward(x, w, &dy)?;
+        let [dx, dw] = backward(self.0, x, w, &dy)?;
         if !b.track_op() {
             return Ok((dx, dw, None));
         }
@@ -80,11 +74,11 @@ impl CustomOp3 for Linear {
     }
 }
 
-struct Project;
+struct Project(Precision);
 
 /// `x · wᵀ`: x \[n, in\], w \[out, in\] → \[n, out\].
-pub(crate) fn project(x: &Tensor, w: &Tensor) -> Result<Tensor> {
-    x.apply_op2(w, Project)
+pub(crate) fn project(precision: Precision, x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    x.apply_op2(w, Project(precision))
 }
 
 impl CustomOp2 for Project {
@@ -101,7 +95,8 @@ impl CustomOp2 for Project {
     ) -> Result<(CpuStorage, Shape)> {
         let ((n, inner), (outer, _)) = (xl.shape().dims2()?, wl.shape().dims2()?);
         let mut y = vec![0.0; n * outer];
-        forward(&mut y, floats(x, xl)?, floats(w, wl)?, [n, inner, outer], false);
+        let factors = (floats(x, xl)?, floats(w, wl)?);
+        by_transposed(self.0, &mut y, factors, [n, inner, outer], Write::Over);
         Ok((CpuStorage::F32(y), (n, outer).into()))
     }
 
@@ -112,7 +107,7 @@ impl CustomOp2 for Project {
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let [dx, dw] = backward(x, w, &dy.contiguous()?)?;
+        let [dx, dw] = backward(self.0, x, w, &dy.contiguous()?)?;
         Ok((dx, dw))
     }
 }
@@ -127,7 +122,7 @@ mod tests {
         let v = [random((7, 5), 1), random((3, 5), 2), random(3, 3)];
         compare(
             &v,
-            || linear(&v[0], &v[1], &v[2]).unwrap(),
+            || linear(Precision::F32, &v[0], &v[1], &v[2]).unwrap(),
             || {
                 v[0].matmul(&v[1].t().unwrap())
                     .unwrap()
@@ -142,7 +137,7 @@ mod tests {
         let v = [random((7, 5), 1), random((3, 5), 2)];
         compare(
             &v,
-            || project(&v[0], &v[1]).unwrap(),
+            || project(Precision::F32, &v[0], &v[1]).unwrap(),
             || v[0].matmul(&v[1].t().unwrap()).unwrap(),
         );
     }

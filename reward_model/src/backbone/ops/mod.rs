@@ -13,7 +13,7 @@ use std::ops::{Deref, Range};
 use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor, bail};
 
 pub(crate) use activation::Activation;
-pub(crate) use attention::{Attention, Offsets, Span};
+pub(crate) use attention::{Attention, Offsets, Segment, Span};
 pub(crate) use linear::{linear, project};
 pub(crate) use norm::{layer_norm, rms_norm};
 pub(crate) use rope::{Rope, Rotation};
