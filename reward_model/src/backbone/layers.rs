@@ -218,7 +218,7 @@ impl<'a> Builder<'a> {
         let bias = if biased {
             self.tensor(&format!("{name}.bias"), &[size])?
         } else {
-            zeros(size)?
+            gain.zeros_like()?
         };
         Ok(LayerNorm {
             gain,
@@ -288,7 +288,7 @@ impl<'a> Builder<'a> {
                 source.or_zeros(name, &[size])
             })?
         } else {
-            zeros(size)?
+            gain.zeros_like()?
         };
         Ok(LayerNorm {
             gain,

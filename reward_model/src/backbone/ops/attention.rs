@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::super::kernels::{self, Matrix, Packed, packed_product, share};
-use super::{Floats, floats, tensor};
+use super::{Floats, floats, padded, plain, tensor};
 
 /// Where each text's rows lie in packed tensors: text i has rows `offsets[i]..offsets[i + 1]`.
 pub(crate) type Offsets = Arc<Vec<usize>>;
@@ -50,6 +50,11 @@ impl Span {
             Self::Text | Self::Near(_) => 0,
             Self::Past | Self::RecentPast(_) => keys - queries,
         }
+    }
+
+    /// The keys, of so many, that one of some queries sees.
+    pub(super) fn of_query(self, query: usize, queries: usize, keys: usize) -> Range<usize> {
+        self.visible(self.first_position(queries, keys) + query, keys)
     }
 }
 
@@ -128,6 +133,10 @@ struct HeadGradients {
 impl Attention {
     /// q \[m, heads · size\], k and v \[n, key_heads · size\] → \[m, heads · size\].
     pub fn apply(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        if plain::is_for(q.device()) {
+            let attention = self.clone();
+            return plain::recomputed([q, k, v], move |inputs| padded::attention(&attention, inputs));
+        }
         q.apply_op3(k, v, self.clone())
     }
 
@@ -390,7 +399,7 @@ mod tests {
     use candle_core::{Device, Var};
 
     use super::*;
-    use crate::backbone::ops::testing::{compare, random};
+    use crate::backbone::ops::testing::{as_on_gpu, compare, random};
 
     const SIZE: usize = 4;
 
@@ -458,11 +467,9 @@ mod tests {
                 span,
                 segments: segments.clone(),
             };
-            compare(
-                &v,
-                || attention.apply(&v[0], &v[1], &v[2]).unwrap(),
-                || plain(&attention, &v),
-            );
+            let apply = || attention.apply(&v[0], &v[1], &v[2]).unwrap();
+            compare(&v, apply, || plain(&attention, &v));
+            compare(&v, || as_on_gpu(apply), || plain(&attention, &v));
         }
     }
 
