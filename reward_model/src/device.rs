@@ -12,12 +12,12 @@ pub enum Device {
     #[default]
     Cpu,
     /// An NVIDIA GPU by its number, counted from 0, by candle's CUDA kernels. Only in builds with the feature `cuda`.
-    Cuda(usize),
+    Cuda(u32),
 }
 
 /// A word that names no device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("“{0}” is not a device: use cpu, cuda or cuda:N")]
+#[error("“{0}” is not a device: use cpu, cuda or cuda:1 for the second GPU")]
 pub struct UnknownDevice(String);
 
 impl FromStr for Device {
@@ -77,7 +77,7 @@ impl Device {
         match self {
             Self::Cpu => Ok(candle_core::Device::Cpu),
             _ if !self.is_built_in() => Err(NOT_BUILT_IN.to_owned()),
-            Self::Cuda(number) => candle_core::Device::new_cuda(number)
+            Self::Cuda(number) => candle_core::Device::new_cuda(number as usize)
                 .map_err(|error| format!("{self} cannot be used: {error}")),
         }
     }

@@ -321,9 +321,18 @@ mod tests {
         assert_eq!(
             field(TrainConfig {
                 evaluate_every: 0.0,
-                ..good
+                ..good.clone()
             }),
             "evaluate_every"
         );
+        if !Device::Cuda(0).is_built_in() {
+            assert_eq!(
+                field(TrainConfig {
+                    device: Device::Cuda(0),
+                    ..good
+                }),
+                "device"
+            );
+        }
     }
 }

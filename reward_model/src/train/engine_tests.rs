@@ -1,6 +1,7 @@
 //! Rewards, loss and gradients against PyTorch's, for every weight.
 
 mod parts;
+mod whole_runs;
 
 use std::path::{Path, PathBuf};
 
