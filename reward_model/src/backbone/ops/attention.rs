@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::super::kernels::{self, Matrix, Packed, packed_product, share};
-use super::{Floats, floats, padded, plain, tensor};
+use super::{Floats, floats, known, padded, plain, tensor};
 
 /// Where each text's rows lie in packed tensors: text i has rows `offsets[i]..offsets[i + 1]`.
 pub(crate) type Offsets = Arc<Vec<usize>>;
@@ -135,7 +135,7 @@ impl Attention {
     pub fn apply(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         if plain::is_for(q.device()) {
             let attention = self.clone();
-            return plain::recomputed([q, k, v], move |inputs| padded::attention(&attention, inputs));
+            return known::recomputed([q, k, v], move |inputs| padded::attention(&attention, inputs));
         }
         q.apply_op3(k, v, self.clone())
     }

@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape
 
 use super::super::kernels::units::{Precision, Write};
 use super::super::kernels::{self, by_rows, by_transposed, transposed_by_rows};
-use super::{Floats, floats, plain, tensor};
+use super::{Floats, floats, known, plain, tensor};
 
 /// Gradients of `x · wᵀ` by x and w, each only where something learns from it.
 fn backward(precision: Precision, x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 2]> {
@@ -121,7 +121,7 @@ impl CustomOp2 for Project {
 /// The product made of candle's own operations. In its graph weights that stay would each get a gradient, kept to the end.
 fn plain_project(precision: Precision, x: &Tensor, w: &Tensor) -> Result<Tensor> {
     let y = multiply(precision, &x.detach(), &w.detach().t()?)?;
-    plain::known([x, w], y, move |[x, w], dy| {
+    known::known([x, w], y, move |[x, w], dy| {
         let dx = x.track_op().then(|| multiply(precision, dy, w));
         let dw = w.track_op().then(|| multiply(precision, &dy.t()?, x));
         Ok([dx.transpose()?, dw.transpose()?])

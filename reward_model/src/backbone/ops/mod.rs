@@ -4,6 +4,7 @@
 
 mod activation;
 mod attention;
+mod known;
 mod linear;
 mod norm;
 mod padded;
