@@ -77,8 +77,12 @@ impl Device {
         match self {
             Self::Cpu => Ok(candle_core::Device::Cpu),
             _ if !self.is_built_in() => Err(NOT_BUILT_IN.to_owned()),
-            Self::Cuda(number) => candle_core::Device::new_cuda(number as usize)
-                .map_err(|error| format!("{self} cannot be used: {error}")),
+            Self::Cuda(number) => candle_core::Device::new_cuda(number as usize).map_err(|error| {
+                // Behind the first line there may be a backtrace.
+                let message = error.to_string();
+                let reason = message.lines().next().unwrap_or_default();
+                format!("{self} cannot be used: {reason}")
+            }),
         }
     }
 }

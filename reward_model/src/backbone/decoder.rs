@@ -252,7 +252,9 @@ impl Backbone for Decoder {
                 )?)?;
             let normed = layer.dense_norm.forward(&y)?;
             let [gate, up, down] = &layer.dense;
-            let gated = (self.activation.apply(&gate.forward(&normed)?)? * up.forward(&normed)?)?;
+            let gated = self
+                .activation
+                .gate(&gate.forward(&normed)?, &up.forward(&normed)?)?;
             x = (y + batch.drop(
                 Site::Dense(i),
                 norm_if(&layer.dense_norm_behind, down.forward(&gated)?)?,

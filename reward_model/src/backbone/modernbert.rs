@@ -148,8 +148,8 @@ impl Backbone for ModernBert {
             let y = (residual + batch.drop(Site::Attention(i), layer.output.forward(&context)?)?)?;
             let wide = layer.widen.forward(&layer.dense_norm.forward(&y)?)?;
             let inner = wide.dim(1)? / 2;
-            let input = self.activation.apply(&wide.narrow(1, 0, inner)?.contiguous()?)?;
-            let gated = (input * wide.narrow(1, inner, inner)?.contiguous()?)?;
+            let half = |from: usize| wide.narrow(1, from, inner)?.contiguous();
+            let gated = self.activation.gate(&half(0)?, &half(inner)?)?;
             x = (y + batch.drop(Site::Dense(i), layer.narrow.forward(&gated)?)?)?;
         }
         self.last_norm.forward(&x)

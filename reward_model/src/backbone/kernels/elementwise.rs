@@ -55,6 +55,19 @@ pub(super) fn sum_of_products(a: &[f32], b: &[f32]) -> f32 {
     rest.fold(total, |total, (a, b)| total + a * b)
 }
 
+/// `y ← y · x`, element by element, of two slices of one length.
+pub(crate) fn multiply_by(y: &mut [f32], x: &[f32]) {
+    assert_eq!(y.len(), x.len(), "factors");
+    vectorised(
+        #[inline(always)]
+        || {
+            for (y, x) in y.iter_mut().zip(x) {
+                *y *= x;
+            }
+        },
+    );
+}
+
 /// Sum of products of two slices of one length.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let b = &b[..a.len()];
