@@ -28,11 +28,34 @@ pub struct SelectedPair {
     pub category: Option<String>,
     pub chosen: Chosen,
     pub rejected: Uuid,
+    /// Responses that are ranked below the rejected one, from better to worse: with the two a whole ranking. Empty for pairs.
+    pub lower: Vec<Uuid>,
     /// How clearly, 1 to 3 steps; None for rankings and corrections.
     pub strength: Option<i32>,
     /// Neither is preferred.
     pub tied: bool,
     content_hash: Arc<str>,
+}
+
+impl SelectedPair {
+    /// A whole ranking as the pairs that it says; a pair as it is.
+    fn into_pairs(self) -> Vec<Self> {
+        let mut below = vec![self.rejected];
+        below.extend(&self.lower);
+        let pair = |chosen: Chosen, rejected: Uuid| Self {
+            chosen,
+            rejected,
+            lower: Vec::new(),
+            ..self.clone()
+        };
+        let mut pairs = Vec::new();
+        let mut chosen = self.chosen.clone();
+        for (index, next) in below.iter().enumerate() {
+            pairs.extend(below[index..].iter().map(|worse| pair(chosen.clone(), *worse)));
+            chosen = Chosen::Response(*next);
+        }
+        pairs
+    }
 }
 
 /// What is preferred: a response, or the words of a correction.
@@ -57,6 +80,7 @@ pub struct TextPair {
     pub prompt: Arc<Vec<Message>>,
     pub chosen: Arc<str>,
     pub rejected: Arc<str>,
+    pub lower: Vec<Arc<str>>,
     pub strength: Option<i32>,
     pub tied: bool,
 }
@@ -97,6 +121,9 @@ impl Store {
                 selection.counts.overlapping = (before - selection.train.len()) as u64;
             }
         }
+        // Measured pair by pair, whatever is learnt from.
+        let held_out = std::mem::take(&mut selection.held_out);
+        selection.held_out = held_out.into_iter().flat_map(SelectedPair::into_pairs).collect();
         let both = || selection.train.iter().chain(&selection.held_out);
         let counts = &mut selection.counts;
         counts.pairs = both().count() as u64;
@@ -145,6 +172,7 @@ impl Store {
                         Chosen::Correction(text) => text.clone(),
                     },
                     rejected: response(&pair.rejected)?,
+                    lower: pair.lower.iter().map(response).collect::<Result<_, _>>()?,
                     strength: pair.strength,
                     tied: pair.tied,
                 })
@@ -178,7 +206,7 @@ impl Store {
                 && (choice.rankings || row.verdict != "ranked")
                 && (choice.ties || row.verdict != TIED);
             if wanted {
-                row.add_pairs(&mut pairs)?;
+                row.add_pairs(choice.whole_rankings, &mut pairs)?;
             }
         }
         if choice.corrections {
@@ -205,6 +233,7 @@ impl Store {
                 category: row.category,
                 chosen: Chosen::Correction(row.content.into()),
                 rejected: row.rejected,
+                lower: Vec::new(),
                 strength: None,
                 tied: false,
                 content_hash: row.content_hash.into(),
@@ -293,8 +322,8 @@ struct JudgementRow {
 
 impl JudgementRow {
     /// Every response of a better group over every response of a worse one, as
-    /// [`domain::judgement::Judgement::preferences`] has it.
-    fn add_pairs(self, pairs: &mut Vec<SelectedPair>) -> Result<(), StoreError> {
+    /// [`domain::judgement::Judgement::preferences`] has it; with `whole`, a ranking of three or more without ties as one.
+    fn add_pairs(self, whole: bool, pairs: &mut Vec<SelectedPair>) -> Result<(), StoreError> {
         let groups: Vec<Vec<Uuid>> =
             serde_json::from_value(self.ranking).map_err(|error| StoreError::Corrupt {
                 what: "ranking",
@@ -302,7 +331,7 @@ impl JudgementRow {
             })?;
         let content_hash: Arc<str> = self.content_hash.into();
         let tied = self.verdict == TIED;
-        let mut add = |chosen: Uuid, rejected: Uuid| {
+        let mut add = |chosen: Uuid, rejected: Uuid, lower: Vec<Uuid>| {
             pairs.push(SelectedPair {
                 source: self.id,
                 comparison_id: self.comparison_id,
@@ -310,18 +339,23 @@ impl JudgementRow {
                 category: self.category.clone(),
                 chosen: Chosen::Response(chosen),
                 rejected,
+                lower,
                 strength: self.strength,
                 tied,
                 content_hash: content_hash.clone(),
             });
         };
         if tied && let [[one, other]] = groups.iter().map(Vec::as_slice).collect::<Vec<_>>()[..] {
-            add(*one, *other);
+            add(*one, *other, Vec::new());
+        }
+        if whole && groups.len() > 2 && groups.iter().all(|group| group.len() == 1) {
+            add(groups[0][0], groups[1][0], groups[2..].concat());
+            return Ok(());
         }
         for (index, better) in groups.iter().enumerate() {
             for worse in groups[index + 1..].iter().flatten() {
                 for chosen in better {
-                    add(*chosen, *worse);
+                    add(*chosen, *worse, Vec::new());
                 }
             }
         }

@@ -116,10 +116,11 @@ impl Store {
             .into_iter()
             .map(|row| (row.response_id, row))
             .collect();
-        // A correction has no score of its own, and a tie prefers nothing.
+        // A correction has no score of its own, a tie prefers nothing, and rankings are looked at pair by pair.
         let choice = DataChoice {
             corrections: false,
             ties: false,
+            whole_rankings: false,
             ..run.data.choice.clone()
         };
         let selection = self.select_pairs(run.project_id, &choice).await?;

@@ -17,6 +17,9 @@ pub struct DataChoice {
     pub corrections: bool,
     /// Rankings count as pairs: each response of a better group over each of a worse one.
     pub rankings: bool,
+    /// Of these, rankings without ties are learnt from as wholes, by Plackett and Luce's loss; what is held out stays pairs.
+    #[serde(default)]
+    pub whole_rankings: bool,
     /// A graded preference asks for a lead of so much: see [`margin_of`].
     pub margins: bool,
     /// Ties are pairs too, for a loss that knows them.
@@ -100,6 +103,7 @@ impl Default for DataChoice {
             exclude_flagged: true,
             corrections: true,
             rankings: true,
+            whole_rankings: false,
             margins: false,
             ties: false,
             held_out: HeldOut::Share { percent: 10, seed: 0 },

@@ -213,6 +213,7 @@ impl Decoder {
             scale: self.scale,
             cap: self.cap,
             span: layer.span,
+            precision: o.precision(),
             segments,
         };
         o.forward(&attention.apply(&q, &k, &v.forward(x)?)?)

@@ -17,6 +17,11 @@ pub(crate) struct Dense {
 }
 
 impl Dense {
+    /// What it computes its product in.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// [n, in] → [n, out].
     pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let y = match &self.bias {

@@ -138,6 +138,7 @@ impl Backbone for ModernBert {
                 scale: 1.0 / (self.head_size as f32).sqrt(),
                 cap: None,
                 span: layer.span,
+                precision: layer.output.precision(),
                 segments,
             };
             let context = attention.apply(&q, &k, &part(2)?)?;

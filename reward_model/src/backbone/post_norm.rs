@@ -89,6 +89,7 @@ impl PostNorm {
                 scale: 1.0 / ((hidden / heads) as f32).sqrt(),
                 cap: None,
                 span: Span::Text,
+                precision: o.precision(),
                 segments,
             };
             let context = attention.apply(&q.forward(&rows)?, &k.forward(&x)?, &v.forward(&x)?)?;

@@ -39,9 +39,12 @@ def score(folder, texts):
         rewards = model.encode(texts, batch_size=5)
         assert rewards.shape == (len(texts), 1), rewards.shape
         return [float(r[0]) for r in rewards]
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    # For Qwen 2, AutoTokenizer builds Qwen's own whatever class the folder names (transformers 5.23, tokenization_auto.py). That is
+    # right for Qwen's models; the fixture's tokenizer is another.
+    is_qwen2 = AutoConfig.from_pretrained(folder).model_type == "qwen2"
+    tokenizer = (PreTrainedTokenizerFast if is_qwen2 else AutoTokenizer).from_pretrained(folder)
     model = adapter if adapter is not None else AutoModelForSequenceClassification.from_pretrained(folder)
     model.eval()
     assert model.config.num_labels == 1

@@ -65,6 +65,9 @@ pub struct Args {
     /// Do not learn from rankings.
     #[arg(long, conflicts_with = "data")]
     no_rankings: bool,
+    /// Learn from rankings without ties as wholes (Plackett and Luce) instead of pairs.
+    #[arg(long, conflicts_with_all = ["data", "no_rankings"])]
+    whole_rankings: bool,
     /// Ask for a larger lead where the preference is clearer.
     #[arg(long, conflicts_with = "data")]
     margins: bool,
@@ -148,6 +151,7 @@ async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> a
             exclude_flagged: !args.include_flagged,
             corrections: !args.no_corrections,
             rankings: !args.no_rankings,
+            whole_rankings: args.whole_rankings,
             margins: args.margins,
             ties: settings.ties.is_some(),
             held_out,

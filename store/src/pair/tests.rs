@@ -62,7 +62,7 @@ async fn imported(store: &Store, name: &str, prompts: usize) -> Project {
 async fn person(store: &Store) -> Uuid {
     let new = NewUser {
         name: "Ada".into(),
-        email: "ada@example.org".into(),
+        email: format!("{}@example.org", Uuid::now_v7()),
         password_hash: "x".into(),
         role: Role::Lead,
     };
@@ -226,6 +226,82 @@ async fn only_what_stands_and_prefers_something_becomes_pairs() {
             annotators.iter().map(|a| a.judgements).collect::<Vec<_>>(),
             [5, 4]
         );
+    }
+}
+
+/// Someone ranks four responses, in these groups; the project and the responses.
+async fn ranked(db: &Store, name: &str, groups: &[&[usize]]) -> (Project, Vec<Uuid>) {
+    let project = imported(db, name, 0).await;
+    let mut importer = Importer::new(db.clone(), project.id, Uuid::now_v7(), None);
+    let response = |n: usize| ResponseText {
+        content: format!("Answer {n}"),
+        model: None,
+    };
+    let row = Row {
+        prompt: vec![Message {
+            role: Speaker::User,
+            content: format!("Which, {name}?"),
+        }],
+        category: None,
+        language: None,
+        responses: (0..4).map(response).collect(),
+        comparisons: vec![ComparedResponses {
+            responses: vec![0, 1, 2, 3],
+            opinion: None,
+        }],
+    };
+    let mut progress = ImportProgress::default();
+    importer.insert(&[row], &mut progress, None).await.unwrap();
+    let comparison = comparisons(db, project.id).await.remove(0);
+    let members = db.comparison_members(comparison.id).await.unwrap();
+    let group = |group: &&[usize]| group.iter().map(|&n| members[n]).collect();
+    let judgement = Judgement {
+        id: Uuid::now_v7(),
+        comparison_id: comparison.id,
+        user_id: person(db).await,
+        verdict: Verdict::Ranked,
+        ranking: groups.iter().map(group).collect(),
+        presented: members.clone(),
+        flagged: false,
+        justification: None,
+        confidence: None,
+        scheme_version: 1,
+        active_ms: None,
+        supersedes: None,
+        created_at: now(),
+    };
+    db.insert_judgement(project.id, judgement).await.unwrap();
+    (project, members)
+}
+
+#[tokio::test]
+async fn a_ranking_without_ties_is_learnt_from_as_a_whole_and_measured_as_pairs() {
+    for db in TestDb::each().await {
+        let (strict, members) = ranked(&db, "strict", &[&[2], &[0], &[3], &[1]]).await;
+        let (tied, _) = ranked(&db, "tied", &[&[2], &[0, 3], &[1]]).await;
+        let whole = DataChoice {
+            whole_rankings: true,
+            ..of_people()
+        };
+        let found = db.select_pairs(strict.id, &whole).await.unwrap().train;
+        let order = [2, 0, 3, 1].map(|n| members[n]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].chosen, Chosen::Response(order[0]));
+        assert_eq!((found[0].rejected, &found[0].lower[..]), (order[1], &order[2..]));
+
+        let as_pairs = db.select_pairs(strict.id, &of_people()).await.unwrap().train;
+        assert_eq!(as_pairs.len(), 6);
+        let texts = db.load_pairs(strict.id, &found).await.unwrap();
+        let first_over_last = db.load_pairs(strict.id, &as_pairs[2..3]).await.unwrap();
+        assert_eq!(texts[0].chosen, first_over_last[0].chosen);
+        assert_eq!(texts[0].lower[1], first_over_last[0].rejected);
+        let held_out = DataChoice {
+            held_out: HeldOut::Project { id: strict.id },
+            ..whole
+        };
+        let selection = db.select_pairs(tied.id, &held_out).await.unwrap();
+        assert_eq!(selection.train.len(), 5, "a tie among them");
+        assert_eq!(selection.held_out, as_pairs);
     }
 }
 

@@ -47,6 +47,7 @@ pub fn data_rows(run: &Run, against: Option<String>) -> Vec<(&'static str, Strin
         ("Flagged ones left out", yes(choice.exclude_flagged)),
         ("Corrections", yes(choice.corrections)),
         ("Rankings", yes(choice.rankings)),
+        ("Whole rankings", yes(choice.rankings && choice.whole_rankings)),
         ("Margins", yes(choice.margins)),
         ("Ties as pairs", yes(choice.ties)),
     ]

@@ -19,6 +19,7 @@ pub struct TrainForm {
     pub include_flagged: bool,
     pub corrections: bool,
     pub rankings: bool,
+    pub whole_rankings: bool,
     pub margins: bool,
     /// `share`, or the identifier of another project.
     pub held_out: String,
@@ -81,6 +82,7 @@ impl TrainForm {
             include_flagged: ticked("include_flagged"),
             corrections: ticked("corrections"),
             rankings: ticked("rankings"),
+            whole_rankings: ticked("whole_rankings"),
             margins: ticked("margins"),
             held_out: text("held_out"),
             percent: text("percent"),
@@ -119,6 +121,7 @@ impl TrainForm {
             exclude_flagged: !self.include_flagged,
             corrections: self.corrections,
             rankings: self.rankings,
+            whole_rankings: self.whole_rankings,
             margins: self.margins,
             ties: self.knows_ties(),
             held_out,
@@ -154,6 +157,7 @@ mod tests {
             ("form[percent]", "20"),
             ("form[held_out]", "share"),
             ("form[rankings]", "true"),
+            ("form[whole_rankings]", "true"),
             ("form[settings][ties]", "davidson"),
         ];
         let get = |name: &str| -> Vec<String> {
@@ -164,7 +168,7 @@ mod tests {
         let choice = form.choice().unwrap();
         assert_eq!(choice.source, JudgementSource::People);
         assert_eq!(choice.held_out, HeldOut::Share { percent: 20, seed: 0 });
-        assert!(choice.rankings && !choice.corrections && choice.exclude_flagged);
+        assert!(choice.rankings && choice.whole_rankings && !choice.corrections && choice.exclude_flagged);
         assert!(choice.ties && !TrainForm::new(project).choice().unwrap().ties);
     }
 

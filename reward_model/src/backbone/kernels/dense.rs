@@ -59,7 +59,7 @@ fn by_columns(
             let own = write.of_columns(part.clone());
             let Out { start, stride } = { out };
             // SAFETY: the result was checked to hold all columns of all rows, and each part is one thread's.
-            unsafe { multiply_columns(start.add(part.start), stride, left, &sides.panels, own) };
+            unsafe { multiply_columns(start.add(part.start), stride, left, sides.panels.whole(), own) };
         });
     });
 }

@@ -1,5 +1,7 @@
 //! Right sides of products over units.
 
+use std::ops::Range;
+
 use super::unit_left::STRIP;
 use super::unit_tile::WIDE;
 use super::unit_write::interleave;
@@ -19,7 +21,57 @@ pub(crate) struct Panels {
     rows: Vec<f32>,
 }
 
+/// Some of a right side.
+#[derive(Clone)]
+pub(crate) struct Part<'a> {
+    pub(super) panels: &'a Panels,
+    /// Along the inner dimension.
+    pub(super) units: Range<usize>,
+    pub(super) columns: Range<usize>,
+}
+
+impl Part<'_> {
+    /// Units from `from` to `to`, which one block holds, of one of its panels.
+    pub(super) fn panel(&self, from: usize, to: usize, panel: usize) -> &[u32] {
+        let (all, block) = (self.panels, from / DEPTH * DEPTH);
+        let depth = DEPTH.min(all.units - block);
+        let before = block * all.columns.div_ceil(WIDE) + (self.columns.start / WIDE + panel) * depth;
+        &all.data[(before + from - block) * WIDE..(before + to - block) * WIDE]
+    }
+}
+
 impl Panels {
+    /// All of it.
+    pub fn whole(&self) -> Part<'_> {
+        Part {
+            panels: self,
+            units: 0..self.units,
+            columns: 0..self.columns,
+        }
+    }
+
+    /// Some elements along the inner dimension, from an even one on, of some columns from a panel's first on.
+    pub fn part(&self, inner: Range<usize>, columns: Range<usize>) -> Part<'_> {
+        let units = self.precision.units(inner.start)..self.precision.units(inner.end);
+        assert!(
+            inner.start.is_multiple_of(2)
+                && columns.start.is_multiple_of(WIDE)
+                && units.end <= self.units
+                && columns.end <= self.columns,
+            "a part of a right side"
+        );
+        Part {
+            panels: self,
+            units,
+            columns,
+        }
+    }
+
+    /// The first column of the panel that holds this one.
+    pub fn first_of_panel(column: usize) -> usize {
+        column - column % WIDE
+    }
+
     pub fn columns(&self) -> usize {
         self.columns
     }

@@ -10,7 +10,7 @@ use super::unit_panels::DEPTH;
 use super::unit_tile::{Out, Start, Step, TALL, WIDE, step_tile};
 
 pub(crate) use super::unit_left::{Left, Rows, Turned};
-pub(crate) use super::unit_panels::Panels;
+pub(crate) use super::unit_panels::{Panels, Part};
 
 /// In which numbers products are computed; sums, norms and the optimizer are in f32 either way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +82,12 @@ impl<'a> Write<'a> {
 
 /// `out ← left · right`, and what `write` adds; rows of `out` are `stride` apart.
 pub(crate) fn multiply(out: &mut [f32], stride: usize, left: Left, right: &Panels, write: Write) {
-    let (rows, columns) = (left.rows, right.columns);
+    multiply_part(out, stride, left, right.whole(), write);
+}
+
+/// The same with a part of a right side.
+pub(crate) fn multiply_part(out: &mut [f32], stride: usize, left: Left, right: Part, write: Write) {
+    let (rows, columns) = (left.rows, right.columns.len());
     assert!(
         columns <= stride && (rows == 0 || (rows - 1) * stride + columns <= out.len()),
         "{rows}×{columns} by {stride} in {}",
@@ -92,13 +97,13 @@ pub(crate) fn multiply(out: &mut [f32], stride: usize, left: Left, right: &Panel
     unsafe { multiply_columns(out.as_mut_ptr(), stride, left, right, write) }
 }
 
-/// [`multiply`] for a result of which others may be writing other columns meanwhile.
+/// [`multiply_part`] for a result of which others may be writing other columns meanwhile.
 ///
 /// # Safety
 /// As many columns as the right side has, of as many rows as the left side has, can be written at `to`, rows `stride` apart.
-pub(super) unsafe fn multiply_columns(to: *mut f32, stride: usize, left: Left, right: &Panels, write: Write) {
-    let (rows, columns) = (left.rows, right.columns);
-    assert_eq!(left.units, right.units, "inner sizes of a product");
+pub(super) unsafe fn multiply_columns(to: *mut f32, stride: usize, left: Left, right: Part, write: Write) {
+    let (rows, columns) = (left.rows, right.columns.len());
+    assert_eq!(left.units, right.units.len(), "inner sizes of a product");
     if left.units == 0 {
         for i in 0..rows {
             // SAFETY: a row of the result.
@@ -111,11 +116,12 @@ pub(super) unsafe fn multiply_columns(to: *mut f32, stride: usize, left: Left, r
         from: to.cast_const(),
         stride,
     };
-    let panels = columns.div_ceil(WIDE);
-    let step = Step::of(right.precision);
-    for (block, first) in (0..right.units).step_by(DEPTH).enumerate() {
-        let depth = DEPTH.min(right.units - first);
-        let start = if first > 0 {
+    let step = Step::of(right.panels.precision);
+    let mut first = right.units.start;
+    while first < right.units.end {
+        let end = right.units.end.min((first / DEPTH + 1) * DEPTH);
+        let done = first - right.units.start;
+        let start = if done > 0 {
             Some(there)
         } else {
             write.start(columns, there)
@@ -123,17 +129,18 @@ pub(super) unsafe fn multiply_columns(to: *mut f32, stride: usize, left: Left, r
         let out = Out { to, stride, start };
         for from in (0..rows).step_by(ROWS) {
             let part = left.part(from, ROWS.min(rows - from));
-            for p in 0..panels {
-                let panel = &right.data[(block * DEPTH * panels + p * depth) * WIDE..][..depth * WIDE];
-                let sizes = [part.rows, depth, WIDE.min(columns - p * WIDE)];
+            for p in 0..columns.div_ceil(WIDE) {
+                let panel = right.panel(first, end, p);
+                let sizes = [part.rows, end - first, WIDE.min(columns - p * WIDE)];
                 let strides = [part.tile_stride, part.row_stride, part.unit_stride];
-                // SAFETY: `part` and `out` were checked to hold these rows; a panel has `depth` units of 32.
+                // SAFETY: `part` and `out` were checked to hold these rows; a panel has 32 elements for each unit.
                 unsafe {
-                    let left = part.data.as_ptr().add(first * part.unit_stride);
+                    let left = part.data.as_ptr().add(done * part.unit_stride);
                     step_tile(step, left, strides, sizes, panel, out.at(from, p * WIDE));
                 }
             }
         }
+        first = end;
     }
 }
 
@@ -160,6 +167,35 @@ mod tests {
         (0..columns)
             .flat_map(|j| x.iter().skip(j).step_by(columns).copied())
             .collect()
+    }
+
+    /// Parts that begin and end within blocks, between panels and at the edge.
+    #[test]
+    fn parts_equal_products_of_copies() {
+        let (m, k, n) = (13, 900, 70);
+        let (l, r) = (numbers(m * k, 1), numbers(k * n, 2));
+        for precision in [Precision::F32, Precision::Bf16] {
+            let mut panels = Panels::default();
+            panels.fill(precision, &r, [k, n], n);
+            for inner in [0..900, 32..33, 64..501, 384..900, 700..899] {
+                for columns in [0..70, 32..64, 64..70, 32..33] {
+                    let (depth, width) = (inner.len(), columns.len());
+                    let left: Vec<f32> = l.chunks(k).flat_map(|row| &row[inner.clone()]).copied().collect();
+                    let rows = r[inner.start * n..inner.end * n].chunks(n);
+                    let own: Vec<f32> = rows.flat_map(|row| &row[columns.clone()]).copied().collect();
+                    let (mut rows, mut copied) = (Rows::default(), Panels::default());
+                    rows.fill(precision, &left, depth);
+                    copied.fill(precision, &own, [depth, width], width);
+                    let [mut part, mut whole] = [vec![0.0; m * width], vec![0.0; m * width]];
+                    let right = panels.part(inner.clone(), columns);
+                    multiply_part(&mut part, width, rows.left(), right, Write::Over);
+                    multiply(&mut whole, width, rows.left(), &copied, Write::Over);
+                    for (a, b) in part.iter().zip(&whole) {
+                        assert!((a - b).abs() < 1e-4, "{precision:?} {inner:?}: {a} {b}");
+                    }
+                }
+            }
+        }
     }
 
     /// Every way of lying and writing, whole and partial tiles, odd depths, against sums in f64 of what was multiplied.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::super::kernels::{self, Matrix, Packed, packed_product, share};
+use super::super::kernels::share;
+use super::super::kernels::units::Precision;
+use super::heads::{Head, Lines, Scratch};
 use super::{Floats, floats, known, padded, plain, tensor};
 
 /// Where each text's rows lie in packed tensors: text i has rows `offsets[i]..offsets[i + 1]`.
@@ -71,63 +73,10 @@ pub(crate) struct Attention {
     pub cap: Option<f32>,
     /// Which keys a query sees.
     pub span: Span,
+    /// What products are computed in.
+    pub precision: Precision,
     /// Which queries meet which keys.
     pub segments: Arc<Vec<Segment>>,
-}
-
-/// Query rows worked on at once: their scores against 512 keys stay in the second-level cache.
-const BLOCK: usize = 48;
-
-/// Some queries of a segment, and the keys that any of them sees.
-struct Block {
-    rows: Range<usize>,
-    keys: Range<usize>,
-    /// Of these keys, those that each row sees; nothing where every row sees all.
-    visible: Option<Vec<Range<usize>>>,
-    /// Elements from one row of scores to the next: never a power of two, which would put a column into few places of the cache.
-    stride: usize,
-}
-
-impl Block {
-    fn scores<'a>(&self, scores: &'a [f32]) -> Matrix<'a> {
-        Matrix::new(scores, self.rows.len(), self.keys.len(), self.stride)
-    }
-}
-
-/// What one head of one segment is computed with.
-#[derive(Default)]
-struct Scratch {
-    /// Probabilities of a block.
-    p: Vec<f32>,
-    /// Their gradients.
-    ds: Vec<f32>,
-    /// `tanh(score / cap)`, with a cap.
-    bent: Vec<f32>,
-    /// Keys as columns, and values as the forward needs them: as rows.
-    keys: Packed,
-    values: Packed,
-    /// The other way around, for gradients.
-    key_rows: Packed,
-    value_columns: Packed,
-    /// A block's queries and gradients.
-    queries: Packed,
-    douts: Packed,
-    /// Keys and values that lie apart, gathered.
-    gathered: [Vec<f32>; 2],
-}
-
-/// One head of one segment: queries and gradients of the result \[queries, size\], keys and values \[keys, size\].
-struct Head<'a> {
-    q: Matrix<'a>,
-    k: Matrix<'a>,
-    v: Matrix<'a>,
-}
-
-/// Gradients by a head's queries, keys and values.
-struct HeadGradients {
-    q: Vec<f32>,
-    k: Vec<f32>,
-    v: Vec<f32>,
 }
 
 impl Attention {
@@ -147,34 +96,7 @@ impl Attention {
             .flat_map(move |segment| (0..heads).map(move |head| [segment, head, head / group]))
     }
 
-    /// The part of `data`, rows of `heads` heads, that is one head of some rows.
-    fn part<'a>(data: &'a [f32], rows: &Range<usize>, [head, heads, size]: [usize; 3]) -> Matrix<'a> {
-        let start = (rows.start * heads + head) * size;
-        Matrix::new(
-            data.get(start..).unwrap_or_default(),
-            rows.len(),
-            size,
-            heads * size,
-        )
-    }
-
-    /// The same of two ranges of rows, copied together only where both are there.
-    fn parts<'a>(
-        data: &'a [f32],
-        [shared, own]: &[Range<usize>; 2],
-        head: [usize; 3],
-        gathered: &'a mut Vec<f32>,
-    ) -> Matrix<'a> {
-        if shared.is_empty() || own.is_empty() {
-            return Self::part(data, if shared.is_empty() { own } else { shared }, head);
-        }
-        let (size, split) = (head[2], shared.len() * head[2]);
-        gathered.resize((shared.len() + own.len()) * size, 0.0);
-        Self::part(data, shared, head).copy_rows(&mut gathered[..split], size);
-        Self::part(data, own, head).copy_rows(&mut gathered[split..], size);
-        Matrix::new(gathered, shared.len() + own.len(), size, size)
-    }
-
+    /// One head of one segment of queries, keys and values of all.
     fn head<'a>(
         &self,
         [q, k, v]: [&'a [f32]; 3],
@@ -185,124 +107,30 @@ impl Attention {
         let (segment, shared) = (&self.segments[segment], [key_head, self.key_heads, size]);
         let [keys, values] = gathered;
         Head {
-            q: Self::part(q, &segment.queries, [head, self.heads, size]),
-            k: Self::parts(k, &segment.keys, shared, keys),
-            v: Self::parts(v, &segment.keys, shared, values),
+            precision: self.precision,
+            span: self.span,
+            scale: self.scale,
+            cap: self.cap,
+            size,
+            q: Lines::of(q, &segment.queries, [head, self.heads, size]),
+            k: Lines::of_both(k, &segment.keys, shared, keys),
+            v: Lines::of_both(v, &segment.keys, shared, values),
         }
     }
 
-    /// The blocks of a segment's queries; key ranges begin where a panel of the packed keys does.
-    fn blocks(&self, head: &Head, packed: &Packed) -> Vec<Block> {
-        let (queries, keys) = (head.q.rows(), head.k.rows());
-        let first = self.span.first_position(queries, keys);
-        let block = |row: usize| {
-            let rows = row..queries.min(row + BLOCK);
-            let each = |row: usize| self.span.visible(first + row, keys);
-            let seen = packed.panel_start(each(rows.start).start)..each(rows.end - 1).end;
-            let within = |range: Range<usize>| range.start - seen.start..range.end - seen.start;
-            let visible =
-                (self.span != Span::Text).then(|| rows.clone().map(|row| within(each(row))).collect());
-            Block {
-                stride: (seen.len().div_ceil(16) | 1) * 16,
-                keys: seen,
-                rows,
-                visible,
-            }
-        };
-        (0..queries).step_by(BLOCK).map(block).collect()
-    }
-
-    /// Probabilities of a block into the scratch, whose keys are packed.
-    fn probabilities(&self, block: &Block, q: Matrix, scratch: &mut Scratch) {
-        let (p, columns) = (&mut scratch.p, block.keys.len());
-        p.resize(block.rows.len() * block.stride, 0.0);
-        let keys = scratch.keys.part(0..q.columns(), block.keys.clone());
-        packed_product(p, block.stride, q, keys, false);
-        let scale = match self.cap {
-            Some(cap) => {
-                p.iter_mut().for_each(|x| *x = (*x * self.scale / cap).tanh());
-                scratch.bent.clone_from(p);
-                cap
-            }
-            None => self.scale,
-        };
-        for (row, visible) in p
-            .chunks_exact_mut(block.stride)
-            .zip(block.visible.iter().flatten())
-        {
-            row[..visible.start].fill(f32::NEG_INFINITY);
-            row[visible.end..columns].fill(f32::NEG_INFINITY);
-        }
-        kernels::softmax_rows(p, columns, block.stride, scale);
-    }
-
-    fn forward(&self, head: &Head, scratch: &mut Scratch) -> Vec<f32> {
-        let size = head.q.columns();
-        scratch.keys.pack(head.k.transposed());
-        scratch.values.pack(head.v);
-        let mut out = vec![0.0; head.q.rows() * size];
-        for block in self.blocks(head, &scratch.keys) {
-            self.probabilities(&block, head.q.part(block.rows.clone(), 0..size), scratch);
-            let values = scratch.values.part(block.keys.clone(), 0..size);
-            let out = &mut out[block.rows.start * size..];
-            packed_product(out, size, block.scores(&scratch.p), values, false);
-        }
-        out
-    }
-
-    /// The probabilities are computed again: keeping them would take more memory than all else.
-    fn backward(&self, head: &Head, dout: Matrix, scratch: &mut Scratch) -> HeadGradients {
-        let (size, queries, keys) = (head.q.columns(), head.q.rows(), head.k.rows());
-        scratch.keys.pack(head.k.transposed());
-        scratch.key_rows.pack(head.k);
-        scratch.value_columns.pack(head.v.transposed());
-        let mut gradients = HeadGradients {
-            q: vec![0.0; queries * size],
-            k: vec![0.0; keys * size],
-            v: vec![0.0; keys * size],
-        };
-        for block in self.blocks(head, &scratch.keys) {
-            let (q, dout) = (
-                head.q.part(block.rows.clone(), 0..size),
-                dout.part(block.rows.clone(), 0..size),
-            );
-            self.probabilities(&block, q, scratch);
-            scratch.queries.pack(q);
-            scratch.douts.pack(dout);
-            let seen = block.keys.start * size;
-            let p = block.scores(&scratch.p).transposed();
-            packed_product(&mut gradients.v[seen..], size, p, scratch.douts.whole(), true);
-            scratch.ds.resize(scratch.p.len(), 0.0);
-            let values = scratch.value_columns.part(0..size, block.keys.clone());
-            packed_product(&mut scratch.ds, block.stride, dout, values, false);
-            self.score_gradients(&block, scratch);
-            let ds = block.scores(&scratch.ds);
-            let key_rows = scratch.key_rows.part(block.keys.clone(), 0..size);
-            packed_product(
-                &mut gradients.q[block.rows.start * size..],
-                size,
-                ds,
-                key_rows,
-                false,
-            );
-            packed_product(
-                &mut gradients.k[seen..],
-                size,
-                ds.transposed(),
-                scratch.queries.whole(),
-                true,
-            );
-        }
-        gradients
-    }
-
-    /// From gradients of probabilities to those of the products of queries and keys, in place.
-    fn score_gradients(&self, block: &Block, scratch: &mut Scratch) {
-        let Scratch { p, ds, bent, .. } = scratch;
-        kernels::softmax_backward_rows(p, ds, block.keys.len(), block.stride, self.scale);
-        if self.cap.is_some() {
-            ds.iter_mut().zip(bent).for_each(|(ds, t)| *ds *= 1.0 - *t * *t);
-        }
+    /// `work` on each head of each segment, with buffers of the thread that does it.
+    fn each<T: Send>(
+        &self,
+        data: [&[f32]; 3],
+        (parts, size): (&[[usize; 3]], usize),
+        work: impl Fn(usize, Head, &mut Scratch) -> T + Sync,
+    ) -> Vec<T> {
+        share::map(parts.len(), |i, scratch: &mut Scratch| {
+            let mut gathered = std::mem::take(&mut scratch.gathered);
+            let result = work(i, self.head(data, parts[i], size, &mut gathered), scratch);
+            scratch.gathered = gathered;
+            result
+        })
     }
 }
 
@@ -334,13 +162,8 @@ impl CustomOp3 for Attention {
         let size = width / self.heads;
         let data = [floats(q, ql)?, floats(k, kl)?, floats(v, vl)?];
         let parts: Vec<_> = self.heads().collect();
-        let work = |i: usize, scratch: &mut Scratch| {
-            let mut gathered = std::mem::take(&mut scratch.gathered);
-            let out = self.forward(&self.head(data, parts[i], size, &mut gathered), scratch);
-            scratch.gathered = gathered;
-            out
-        };
-        let results = share::map(parts.len(), work);
+        let work = |_: usize, head: Head, scratch: &mut Scratch| head.forward(scratch);
+        let results = self.each(data, (&parts, size), work);
         let mut out = vec![0.0; rows * width];
         for (result, [segment, head, _]) in results.iter().zip(&parts) {
             let queries = &self.segments[*segment].queries;
@@ -364,16 +187,12 @@ impl CustomOp3 for Attention {
         let data: [&[f32]; 3] = [&q, &k, &v];
         let dout: &[f32] = &dout;
         let parts: Vec<_> = self.heads().collect();
-        let work = |i: usize, scratch: &mut Scratch| {
+        let work = |i: usize, own: Head, scratch: &mut Scratch| {
             let [segment, head, _] = parts[i];
-            let dout = Self::part(dout, &self.segments[segment].queries, [head, self.heads, size]);
-            let mut gathered = std::mem::take(&mut scratch.gathered);
-            let head = self.head(data, parts[i], size, &mut gathered);
-            let gradients = self.backward(&head, dout, scratch);
-            scratch.gathered = gathered;
-            gradients
+            let queries = &self.segments[segment].queries;
+            own.backward(Lines::of(dout, queries, [head, self.heads, size]), scratch)
         };
-        let results = share::map(parts.len(), work);
+        let results = self.each(data, (&parts, size), work);
         let mut dq = vec![0.0; m * width];
         let (mut dk, mut dv) = (vec![0.0; n * key_width], vec![0.0; n * key_width]);
         for (result, [segment, head, key_head]) in results.iter().zip(&parts) {
@@ -411,10 +230,9 @@ mod tests {
             let cap = f64::from(cap);
             scores = ((scores / cap).unwrap().tanh().unwrap() * cap).unwrap();
         }
-        let first = attention.span.first_position(rows, keys);
         let seen: Vec<f32> = (0..rows)
             .flat_map(|row| {
-                let visible = attention.span.visible(first + row, keys);
+                let visible = attention.span.of_query(row, rows, keys);
                 (0..keys).map(move |key| f32::from(u8::from(visible.contains(&key))))
             })
             .collect();
@@ -451,13 +269,14 @@ mod tests {
     }
 
     fn check(segments: Vec<Segment>, spans: &[Span]) {
-        let queries = segments.last().unwrap().queries.end;
+        let last = segments.last().unwrap();
+        let (queries, keys) = (last.queries.end, last.keys[1].end);
         let segments = Arc::new(segments);
         for (&span, key_heads, cap) in spans.iter().flat_map(|s| [(s, 4, None), (s, 2, Some(1.5))]) {
             let v = [
                 random((queries, 4 * SIZE), 1),
-                random((73, key_heads * SIZE), 2),
-                random((73, key_heads * SIZE), 3),
+                random((keys, key_heads * SIZE), 2),
+                random((keys, key_heads * SIZE), 3),
             ];
             let attention = Attention {
                 heads: 4,
@@ -465,6 +284,7 @@ mod tests {
                 scale: 0.5,
                 cap,
                 span,
+                precision: Precision::F32,
                 segments: segments.clone(),
             };
             let apply = || attention.apply(&v[0], &v[1], &v[2]).unwrap();
@@ -496,5 +316,11 @@ mod tests {
             vec![segment(0..1, [0..60, first]), segment(1..2, [0..60, second])],
             &spans,
         );
+    }
+    /// So many keys that a product's inner dimension takes several blocks, of which late queries see none of the first.
+    #[test]
+    fn attention_of_a_long_text_matches_candle() {
+        let spans = [Span::Past, Span::RecentPast(230)];
+        check(vec![segment(0..500, [0..0, 0..500])], &spans);
     }
 }

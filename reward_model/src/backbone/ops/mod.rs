@@ -4,6 +4,7 @@
 
 mod activation;
 mod attention;
+mod heads;
 mod known;
 mod linear;
 mod norm;

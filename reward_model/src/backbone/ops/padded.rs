@@ -66,6 +66,7 @@ impl Padded {
     }
 }
 
+/// In single precision whatever the setting: what candle multiplies in bf16 comes out rounded to it, which large scores do not bear.
 /// q \[m, heads · size\], k and v \[n, key_heads · size\] → \[m, heads · size\].
 pub(super) fn attention(attention: &Attention, [q, k, v]: [&Tensor; 3]) -> Result<Tensor> {
     let (heads, key_heads) = (attention.heads, attention.key_heads);

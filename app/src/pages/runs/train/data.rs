@@ -62,6 +62,7 @@ pub fn data_part(form: &TrainForm, annotators: Vec<Annotator>) -> impl IntoView 
             {who}
             {check("corrections", "Corrections, preferred over every response of their comparison", form.corrections)}
             {check("rankings", "Rankings, as pairs", form.rankings)}
+            {check("whole_rankings", "Those without ties as whole rankings (Plackett–Luce)", form.whole_rankings)}
             {check("margins", "Clearer preferences ask for a larger lead", form.margins)}
             {check("include_flagged", "Judgements marked for review, too", form.include_flagged)}
         </fieldset>

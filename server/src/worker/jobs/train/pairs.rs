@@ -59,7 +59,7 @@ fn pairs(texts: Vec<TextPair>, margins: bool) -> Vec<Pair> {
             weight: 1.0,
             belief: 1.0,
             tied: text.tied,
-            lower: Vec::new(),
+            lower: text.lower.iter().map(ToString::to_string).collect(),
         })
         .collect()
 }
