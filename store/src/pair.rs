@@ -10,10 +10,13 @@ use domain::{
     run::data::{DataChoice, DataCounts, HeldOut, JudgementSource, is_held_out},
     user::UserKind,
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Statement};
 use uuid::Uuid;
 
-use crate::{Store, StoreError};
+use crate::{
+    Store, StoreError,
+    entity::{prompt, response},
+};
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +41,18 @@ pub struct SelectedPair {
 }
 
 impl SelectedPair {
+    /// The stored responses that it is about.
+    fn responses(&self) -> impl Iterator<Item = Uuid> {
+        let chosen = match self.chosen {
+            Chosen::Response(id) => Some(id),
+            Chosen::Correction(_) => None,
+        };
+        chosen
+            .into_iter()
+            .chain([self.rejected])
+            .chain(self.lower.iter().copied())
+    }
+
     /// A whole ranking as the pairs that it says; a pair as it is.
     fn into_pairs(self) -> Vec<Self> {
         let mut below = vec![self.rejected];
@@ -136,19 +151,18 @@ impl Store {
         Ok(selection)
     }
 
-    /// Reads the texts of pairs that all belong to `project`.
-    pub async fn load_pairs(
-        &self,
-        project: Uuid,
-        pairs: &[SelectedPair],
-    ) -> Result<Vec<TextPair>, StoreError> {
+    /// Reads the texts of some pairs, in their order: of some hundreds at a time, since each is named in the statement.
+    pub async fn load_pairs(&self, pairs: &[SelectedPair]) -> Result<Vec<TextPair>, StoreError> {
+        let ids: HashSet<Uuid> = pairs.iter().map(|pair| pair.prompt_id).collect();
         let mut prompts: HashMap<Uuid, Arc<Vec<Message>>> = HashMap::new();
-        for row in self.rows::<PromptRow>(PROMPTS, project).await? {
+        let wanted = prompt::Entity::find().filter(prompt::Column::Id.is_in(ids));
+        for row in wanted.all(self.reader()).await? {
             prompts.insert(row.id, Arc::new(messages(row.messages)?));
         }
-        let responses: HashMap<Uuid, Arc<str>> = self
-            .rows::<ResponseRow>(RESPONSES, project)
-            .await?
+        let ids: HashSet<Uuid> = pairs.iter().flat_map(SelectedPair::responses).collect();
+        let wanted = response::Entity::find().filter(response::Column::Id.is_in(ids));
+        let rows = wanted.all(self.reader()).await?;
+        let responses: HashMap<Uuid, Arc<str>> = rows
             .into_iter()
             .map(|row| (row.id, Arc::from(row.content)))
             .collect();
@@ -294,11 +308,6 @@ const CORRECTIONS: &str = r#"SELECT k.id, k.comparison_id, k.user_id, u.kind AS 
   WHERE k.project_id = $1 AND NOT EXISTS (SELECT 1 FROM correction n WHERE n.supersedes = k.id)
   ORDER BY c.position, c.id, k.created_at, k.id, o.position"#;
 
-const PROMPTS: &str = "SELECT id, messages FROM prompt WHERE project_id = $1";
-
-const RESPONSES: &str =
-    "SELECT r.id, r.content FROM response r JOIN prompt p ON p.id = r.prompt_id WHERE p.project_id = $1";
-
 const ANNOTATORS: &str = r#"SELECT u.id, u.name, u.kind, COUNT(*) AS judgements
   FROM judgement j JOIN "user" u ON u.id = j.user_id
   WHERE j.project_id = $1 AND j.verdict <> 'withdrawn'
@@ -375,18 +384,6 @@ struct CorrectionRow {
     content_hash: String,
     rejected: Uuid,
     rejected_content: String,
-}
-
-#[derive(Debug, FromQueryResult)]
-struct PromptRow {
-    id: Uuid,
-    messages: serde_json::Value,
-}
-
-#[derive(Debug, FromQueryResult)]
-struct ResponseRow {
-    id: Uuid,
-    content: String,
 }
 
 #[derive(Debug, FromQueryResult)]

@@ -117,7 +117,7 @@ pub struct LoraFlags {
     #[arg(long = "lora-alpha", value_name = "ALPHA")]
     pub alpha: Option<f64>,
     /// Share that is dropped before the low-rank part; for lora.
-    #[arg(long = "lora-dropout", value_name = "SHARE")]
+    #[arg(id = "lora_dropout", long = "lora-dropout", value_name = "SHARE")]
     pub dropout: Option<f64>,
     /// Ends of the names of the layers, with commas; for lora.
     #[arg(long = "lora-target-modules", value_delimiter = ',', value_name = "NAME,NAME")]
@@ -202,6 +202,9 @@ mod tests {
             "keep": "best", "ties": { "model": "davidson", "weight": 1.0 },
         });
         assert_eq!(given(line), told);
+        let one = |line: &str, told: Value| assert_eq!(given(line), told, "{line}");
+        one("--dropout 0.1", json!({ "dropout": 0.1 }));
+        one("--lora-dropout 0.1", json!({ "lora": { "dropout": 0.1 } }));
         assert_eq!(given("--ties none"), json!({ "ties": null }));
         let broken: Result<TiesFlag, _> = "rao_kupper=much".parse();
         assert_eq!(broken.unwrap_err(), "“much” is not a number");

@@ -138,7 +138,7 @@ async fn a_share_of_the_prompts_is_held_out_with_all_their_pairs() {
         assert_eq!((counts.pairs, counts.prompts), (200, 200), "{:?}", db.backend());
         assert!((20..60).contains(&counts.held_out), "{counts:?}");
         assert_eq!(counts.train + counts.held_out, 200);
-        let texts = db.load_pairs(project.id, &selection.train).await.unwrap();
+        let texts = db.load_pairs(&selection.train).await.unwrap();
         assert!(
             texts
                 .iter()
@@ -291,8 +291,8 @@ async fn a_ranking_without_ties_is_learnt_from_as_a_whole_and_measured_as_pairs(
 
         let as_pairs = db.select_pairs(strict.id, &of_people()).await.unwrap().train;
         assert_eq!(as_pairs.len(), 6);
-        let texts = db.load_pairs(strict.id, &found).await.unwrap();
-        let first_over_last = db.load_pairs(strict.id, &as_pairs[2..3]).await.unwrap();
+        let texts = db.load_pairs(&found).await.unwrap();
+        let first_over_last = db.load_pairs(&as_pairs[2..3]).await.unwrap();
         assert_eq!(texts[0].chosen, first_over_last[0].chosen);
         assert_eq!(texts[0].lower[1], first_over_last[0].rejected);
         let held_out = DataChoice {
@@ -326,7 +326,7 @@ async fn a_correction_beats_every_response() {
             (selection.counts.train, selection.counts.from_corrections),
             (2, 2)
         );
-        let texts = db.load_pairs(project.id, &selection.train).await.unwrap();
+        let texts = db.load_pairs(&selection.train).await.unwrap();
         assert!(texts.iter().all(|pair| &*pair.chosen == "A better answer"));
     }
 }

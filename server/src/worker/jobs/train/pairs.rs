@@ -4,24 +4,54 @@
 use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Write},
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use domain::run::{
     Run,
-    data::{DataCounts, HeldOut, margin_of},
+    data::{DataCounts, margin_of},
 };
-use reward_model::Pair;
-use store::{Store, pair::TextPair};
+use reward_model::{Pair, PairSource, Take, TrainError};
+use store::{
+    Store,
+    pair::{SelectedPair, TextPair},
+};
 
 use super::Failure;
 use crate::model;
 
+/// Pairs whose texts are read from the store at a time.
+const CHUNK: usize = 500;
+
 /// What a run learns from and is held against.
 pub struct Frozen {
-    pub train: Vec<Pair>,
+    pub train: PairFile,
     pub held_out: Vec<Pair>,
     pub counts: DataCounts,
+}
+
+/// Pairs in a file, one JSON object a line, read anew each time that they are gone through: they are never all in memory.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PairFile(PathBuf);
+
+impl PairFile {
+    fn lines(&self) -> io::Result<impl Iterator<Item = io::Result<Pair>>> {
+        let lines = BufReader::new(File::open(&self.0)?).lines();
+        Ok(lines.map(|line| Ok(serde_json::from_str(&line?)?)))
+    }
+}
+
+impl PairSource for PairFile {
+    fn each(&self, take: &mut Take) -> Result<(), TrainError> {
+        let broken = |error| TrainError::Source(format!("{}: {error}", self.0.display()));
+        for pair in self.lines().map_err(broken)? {
+            if let ControlFlow::Break(()) = take(&pair.map_err(broken)?)? {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The run's pairs: as frozen, else as selected now, and frozen.
@@ -33,113 +63,129 @@ pub async fn freeze(store: &Store, run: &Run, run_dir: &Path) -> Result<Frozen, 
     }
     let choice = &run.data.choice;
     let selection = store.select_pairs(run.project_id, choice).await?;
-    let held_out_project = match choice.held_out {
-        HeldOut::Project { id } => id,
-        HeldOut::Share { .. } => run.project_id,
-    };
-    let train = store.load_pairs(run.project_id, &selection.train).await?;
-    let held_out = store.load_pairs(held_out_project, &selection.held_out).await?;
-    let frozen = Frozen {
-        train: pairs(train, choice.margins),
-        held_out: pairs(held_out, choice.margins),
-        counts: selection.counts,
-    };
-    Ok(tokio::task::spawn_blocking(move || write(&folder, &frozen).map(|()| frozen)).await??)
-}
-
-fn pairs(texts: Vec<TextPair>, margins: bool) -> Vec<Pair> {
-    texts
-        .into_iter()
-        .map(|text| Pair {
-            id: text.source.to_string(),
-            prompt: model::messages(&text.prompt),
-            chosen: text.chosen.to_string(),
-            rejected: text.rejected.to_string(),
-            margin: if margins { margin_of(text.strength) } else { 0.0 },
-            weight: 1.0,
-            belief: 1.0,
-            tied: text.tied,
-            lower: text.lower.iter().map(ToString::to_string).collect(),
-        })
-        .collect()
-}
-
-/// Nothing if nothing is frozen yet.
-fn read(folder: &Path) -> io::Result<Option<Frozen>> {
-    let counts = match fs::read(folder.join("counts.json")) {
-        Ok(json) => serde_json::from_slice(&json)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let part = |name: &str| -> io::Result<Vec<Pair>> {
-        let file = BufReader::new(File::open(folder.join(name))?);
-        file.lines()
-            .map(|line| Ok(serde_json::from_str(&line?)?))
-            .collect()
-    };
-    Ok(Some(Frozen {
-        train: part("train.jsonl")?,
-        held_out: part("held_out.jsonl")?,
-        counts,
-    }))
-}
-
-/// Written beside, then moved: a folder that is there is whole.
-fn write(folder: &Path, frozen: &Frozen) -> io::Result<()> {
+    // Written beside, then moved: a folder that is there is whole.
     let part = PathBuf::from(format!("{}.part", folder.display()));
     if part.exists() {
         fs::remove_dir_all(&part)?;
     }
     fs::create_dir_all(&part)?;
-    let lines = |name: &str, pairs: &[Pair]| -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(part.join(name))?);
-        for pair in pairs {
-            serde_json::to_writer(&mut file, pair)?;
-            file.write_all(b"\n")?;
-        }
-        file.into_inner()?.sync_all()
+    for (name, selected) in [(TRAIN, &selection.train), (HELD_OUT, &selection.held_out)] {
+        write(store, selected, choice.margins, &part.join(name)).await?;
+    }
+    let counts = serde_json::to_vec(&selection.counts)?;
+    let frozen = tokio::task::spawn_blocking(move || {
+        let mut file = File::create(part.join(COUNTS))?;
+        file.write_all(&counts)?;
+        file.sync_all()?;
+        fs::rename(&part, &folder)?;
+        read(&folder)
+    });
+    let missing = || anyhow::anyhow!("the frozen pairs are gone");
+    Ok(frozen.await??.ok_or_else(missing)?)
+}
+
+const TRAIN: &str = "train.jsonl";
+const HELD_OUT: &str = "held_out.jsonl";
+const COUNTS: &str = "counts.json";
+
+/// Nothing if nothing is frozen yet.
+fn read(folder: &Path) -> io::Result<Option<Frozen>> {
+    let counts = match fs::read(folder.join(COUNTS)) {
+        Ok(json) => serde_json::from_slice(&json)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
     };
-    lines("train.jsonl", &frozen.train)?;
-    lines("held_out.jsonl", &frozen.held_out)?;
-    let counts = File::create(part.join("counts.json"))?;
-    serde_json::to_writer(&counts, &frozen.counts)?;
-    counts.sync_all()?;
-    fs::rename(&part, folder)
+    Ok(Some(Frozen {
+        train: PairFile(folder.join(TRAIN)),
+        held_out: PairFile(folder.join(HELD_OUT))
+            .lines()?
+            .collect::<Result<_, _>>()?,
+        counts,
+    }))
+}
+
+/// Writes pairs with their texts, some at a time.
+async fn write(store: &Store, selected: &[SelectedPair], margins: bool, path: &Path) -> Result<(), Failure> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for chunk in selected.chunks(CHUNK) {
+        let texts = store.load_pairs(chunk).await?;
+        file = tokio::task::spawn_blocking(move || -> io::Result<_> {
+            for text in texts {
+                serde_json::to_writer(&mut file, &pair(text, margins))?;
+                file.write_all(b"\n")?;
+            }
+            Ok(file)
+        })
+        .await??;
+    }
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    Ok(tokio::task::spawn_blocking(move || file.sync_all()).await??)
+}
+
+fn pair(text: TextPair, margins: bool) -> Pair {
+    Pair {
+        id: text.source.to_string(),
+        prompt: model::messages(&text.prompt),
+        chosen: text.chosen.to_string(),
+        rejected: text.rejected.to_string(),
+        margin: if margins { margin_of(text.strength) } else { 0.0 },
+        weight: 1.0,
+        belief: 1.0,
+        tied: text.tied,
+        lower: text.lower.iter().map(ToString::to_string).collect(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
+    fn frozen(folder: &Path, lines: &str) -> Frozen {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join(TRAIN), lines).unwrap();
+        fs::write(folder.join(HELD_OUT), "").unwrap();
+        let counts = serde_json::to_vec(&DataCounts::default()).unwrap();
+        fs::write(folder.join(COUNTS), counts).unwrap();
+        read(folder).unwrap().unwrap()
+    }
+
     #[test]
-    fn what_is_frozen_comes_back() {
+    fn what_is_frozen_comes_back_each_time() {
         let folder = std::env::temp_dir().join(format!("touchstone-pairs-{}", uuid::Uuid::new_v4()));
         assert!(read(&folder).unwrap().is_none());
-        let pair = Pair {
-            id: "1".into(),
-            prompt: Vec::new(),
+        let text = TextPair {
+            source: uuid::Uuid::nil(),
+            prompt: Arc::default(),
             chosen: "a\u{2028}\nb".into(),
             rejected: "c".into(),
-            margin: 0.5,
-            weight: 1.0,
-            belief: 1.0,
+            lower: vec!["d".into()],
+            strength: Some(2),
             tied: false,
-            lower: Vec::new(),
         };
-        let frozen = Frozen {
-            train: vec![pair.clone()],
-            held_out: Vec::new(),
-            counts: DataCounts {
-                train: 1,
-                ..DataCounts::default()
-            },
-        };
-        write(&folder, &frozen).unwrap();
-        let back = read(&folder).unwrap().unwrap();
-        assert_eq!(
-            (back.train, back.held_out.len(), back.counts),
-            (vec![pair], 0, frozen.counts)
-        );
+        let pair = pair(text, true);
+        assert_eq!((pair.margin, pair.lower.len()), (0.5, 1));
+        let line = serde_json::to_string(&pair).unwrap();
+        let frozen = frozen(&folder, &format!("{line}\n{line}\n"));
+        for _ in 0..2 {
+            let mut back = Vec::new();
+            let mut take = |pair: &Pair| {
+                back.push(pair.clone());
+                Ok(ControlFlow::Continue(()))
+            };
+            frozen.train.each(&mut take).unwrap();
+            assert_eq!(back, [pair.clone(), pair.clone()]);
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_broken_file_is_named() {
+        let folder = std::env::temp_dir().join(format!("touchstone-pairs-{}", uuid::Uuid::new_v4()));
+        let frozen = frozen(&folder, "{\n");
+        let failed = frozen.train.each(&mut |_| Ok(ControlFlow::Continue(())));
+        assert!(failed.unwrap_err().to_string().contains("train.jsonl"));
         fs::remove_dir_all(&folder).unwrap();
     }
 }
