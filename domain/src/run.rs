@@ -2,6 +2,7 @@
 //! work ([`event::RunEvent`]), and what came out ([`Metrics`]).
 
 pub mod data;
+mod device;
 pub mod event;
 pub mod progress;
 mod settings;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{Millis, stats::Proportion};
 use data::{DataChoice, DataCounts};
+pub use device::{Device, UnknownDevice};
 pub use settings::{
     Keep, Lora, Method, Optimizer, Pooling, Precision, Schedule, Settings, Ties, Truncation, UnknownChoice,
 };

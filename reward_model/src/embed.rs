@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::backbone::{Backbone, Batch, Precision};
 use crate::data::{Encoded, Encoder};
+use crate::device::Device;
 use crate::error::ModelError;
 use crate::head::Pooling;
 use crate::jobs::jobs;
@@ -55,6 +56,8 @@ pub(crate) struct Embedder<'a> {
     pub backbone: Frozen<'a>,
     /// What the backbone computes in: other precision, other embeddings.
     pub precision: Precision,
+    /// What it computes on: sums have another order there, and embeddings other last digits.
+    pub device: Device,
     pub encoder: &'a Encoder,
     pub pooling: Pooling,
     pub lanes: &'a Lanes,
@@ -108,7 +111,7 @@ impl<'a> Progress<'a> {
 impl Embedder<'_> {
     /// What was embedded before, by this model and in this way.
     pub fn cache(&self) -> Result<Cache, ModelError> {
-        let about = format!(
+        let mut about = format!(
             "{} {} {:?} {:?} {:?}",
             self.model_hash,
             self.encoder.max_tokens(),
@@ -116,6 +119,9 @@ impl Embedder<'_> {
             self.precision,
             self.encoder.truncation()
         );
+        if self.device != Device::Cpu {
+            about.push_str(" cuda");
+        }
         Cache::open(self.cache_dir, &about, self.pooling.width(), self.lanes)
     }
 

@@ -23,6 +23,9 @@ pub enum ModelError {
         /// What is wrong with it.
         message: String,
     },
+    /// The device that a model is to be computed on cannot be had.
+    #[error("device: {0}")]
+    Device(String),
     /// The tokenizer failed on a text.
     #[error("the tokenizer failed: {0}")]
     Tokenizer(String),

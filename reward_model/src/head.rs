@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{Backbone, Batch, Floats, Reads, add_scaled, dot, look_up};
+use crate::backbone::{Backbone, Batch, Floats, Reads, add_scaled, dot, look_up, on_host};
 use crate::error::ModelError;
 
 /// How token embeddings become one vector: the parts that are on, in this order, one after the other. The names are
@@ -68,6 +68,7 @@ impl Pooling {
     pub fn embed(&self, backbone: &dyn Backbone, batch: &Batch) -> Result<Vec<Vec<f32>>, ModelError> {
         let h = self.word_embedding_dimension;
         let states = backbone.forward(batch, &look_up(backbone, batch)?, Reads::All)?;
+        let states = on_host(&states)?;
         let states = Floats::of(&states)?;
         let pool = |ranges: [Range<usize>; 2]| {
             let rows = || {

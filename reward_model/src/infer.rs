@@ -12,6 +12,7 @@ use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision, Source, W
 use crate::classifier::Classifier;
 use crate::config::Method;
 use crate::data::{Encoder, Example};
+use crate::device::Device;
 use crate::embed::{Embedder, Frozen};
 use crate::error::ModelError;
 use crate::head::{DenseLayer, Pooling};
@@ -49,6 +50,7 @@ enum Model {
 pub struct Scorer {
     model: Model,
     precision: Precision,
+    device: Device,
     encoder: Encoder,
     lanes: Lanes,
     about: Option<About>,
@@ -78,13 +80,23 @@ impl Scorer {
     /// # Errors
     /// As [`Scorer::load`].
     pub fn load_with(folder: &Path, precision: Precision) -> Result<Self, ModelError> {
+        Self::load_on(folder, precision, Device::Cpu)
+    }
+
+    /// [`Scorer::load_with`] on a device.
+    ///
+    /// # Errors
+    /// As [`Scorer::load`], and when the build or the machine lacks the device.
+    pub fn load_on(folder: &Path, precision: Precision, device: Device) -> Result<Self, ModelError> {
+        let opened = device.open().map_err(ModelError::Device)?;
+        let on = (precision, &opened);
         let config = ModelConfig::load(folder)?;
         let family = Family::of(&config)?;
         let (model, limit) = match kind(folder) {
             Kind::Classifier => {
                 let settings = read_json(&folder.join("tokenizer_config.json")).unwrap_or_default();
                 (
-                    Model::Classifier(classifier(folder, family, &config, precision)?),
+                    Model::Classifier(classifier(folder, family, &config, on)?),
                     settings["model_max_length"].as_f64(),
                 )
             }
@@ -92,7 +104,7 @@ impl Scorer {
                 let (pooling, layers) = modules(folder, family.hidden(&config)?)?;
                 let settings = read_json(&folder.join("sentence_bert_config.json")).unwrap_or_default();
                 let model = Model::Head {
-                    backbone: family.backbone_of(&config, folder, precision)?,
+                    backbone: family.backbone_of(&config, folder, on)?,
                     pooling,
                     layers,
                 };
@@ -116,6 +128,7 @@ impl Scorer {
         Ok(Self {
             model,
             precision,
+            device,
             encoder,
             lanes: Lanes::new(None)?,
             about,
@@ -186,6 +199,7 @@ impl Scorer {
             let mut embedder = Embedder {
                 backbone: Frozen::Ready(backbone.as_ref()),
                 precision: self.precision,
+                device: self.device,
                 encoder: &self.encoder,
                 pooling: *pooling,
                 lanes: &self.lanes,
@@ -255,7 +269,7 @@ fn classifier(
     folder: &Path,
     family: Family,
     config: &ModelConfig,
-    precision: Precision,
+    (precision, device): (Precision, &candle_core::Device),
 ) -> Result<Classifier, ModelError> {
     let mut source = Source::of_model(folder, 0)?;
     if !source.has(&format!("{}.weight", family.output_name())) {
@@ -264,7 +278,7 @@ fn classifier(
     }
     let mut weights = Weights::default();
     Classifier::load(family, config, &mut source, &mut weights)?;
-    Classifier::frozen(family, config, &weights, precision)
+    Classifier::frozen(family, config, &weights.on(device)?, precision)
 }
 
 /// The reward of a pooled vector, and where the last layer is the mean of some heads, these heads' standard deviation.

@@ -4,8 +4,8 @@
 //! folder that Python opens too, emitting [`Event`]s on the way and obeying a stop flag; called again with the same run
 //! folder, it goes on from the last checkpoint. A [`Scorer`] gives rewards with such a folder.
 //!
-//! Everything here is synchronous and computes on the CPU. Numbers do not depend on the number of cores: work is cut
-//! into the same parts everywhere and added up in the same order.
+//! Everything here is synchronous and computes on the CPU, or with the feature `cuda` on an NVIDIA GPU ([`Device`]). On the CPU
+//! numbers do not depend on the number of cores: work is cut into the same parts everywhere and added up in the same order.
 
 #![warn(missing_docs)]
 
@@ -15,6 +15,7 @@ mod checkpoint;
 mod classifier;
 pub mod config;
 pub mod data;
+mod device;
 mod embed;
 mod error;
 pub mod evaluate;
@@ -32,6 +33,7 @@ mod train;
 pub use backbone::Precision;
 pub use config::{ConfigError, Keep, Lora, Method, PoolBy, TrainConfig};
 pub use data::{Cut, Encoded, Encoder, Example, Message, Pair, Truncation, render};
+pub use device::{Device, UnknownDevice};
 pub use error::{ModelError, TrainError};
 pub use evaluate::{Metrics, ScoredPair, Share, evaluate};
 pub use infer::{Scored, Scorer};

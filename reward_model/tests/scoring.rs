@@ -2,27 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-use reward_model::{Example, Message, Scorer};
+use reward_model::{Device, Example, Message, ModelError, Precision, Scorer};
 use serde_json::Value;
 
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
 fn tiny() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny")
+    fixture("tiny")
 }
 
-fn expected() -> Value {
-    serde_json::from_str(&std::fs::read_to_string(tiny().join("expected.json")).unwrap()).unwrap()
-}
-
-/// transformers 5.23, torch 2.15: `BertForSequenceClassification(...).logits`.
-#[test]
-fn rewards_equal_transformers() {
-    let expected = expected();
+/// transformers 5.23, torch 2.15: `…ForSequenceClassification(...).logits`.
+fn equal_transformers(name: &str, scorer: &Scorer) {
+    let expected = std::fs::read_to_string(fixture(name).join("expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&expected).unwrap();
     let texts: Vec<String> = serde_json::from_value(expected["texts"].clone()).unwrap();
     let rewards: Vec<f32> = serde_json::from_value(expected["rewards"].clone()).unwrap();
-    let scored = Scorer::load(&tiny())
-        .unwrap()
-        .score_texts(&texts, &mut |_, _| {})
-        .unwrap();
+    let scored = scorer.score_texts(&texts, &mut |_, _| {}).unwrap();
     for (i, scored) in scored.iter().enumerate() {
         assert!(
             (scored.reward - rewards[i]).abs() < 1e-4,
@@ -30,6 +29,21 @@ fn rewards_equal_transformers() {
             rewards[i]
         );
         assert_eq!(scored.tokens, expected["ids"][i].as_array().unwrap().len());
+    }
+}
+
+#[test]
+fn rewards_equal_transformers() {
+    for name in ["tiny", "distilbert", "deberta", "modernbert", "qwen3", "gemma2"] {
+        for device in [Device::Cpu, Device::Cuda(0)] {
+            match Scorer::load_on(&fixture(name), Precision::F32, device) {
+                Ok(scorer) => equal_transformers(name, &scorer),
+                Err(ModelError::Device(message)) if device != Device::Cpu => {
+                    println!("{name} was not checked on a GPU: {message}");
+                }
+                Err(error) => panic!("{name}: {error}"),
+            }
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
+use domain::run::Device;
 use hf_hub::{Cache, api::sync::ApiBuilder};
-use reward_model::Scorer;
+use reward_model::{Precision, Scorer};
 use serde_json::Value;
 
-use crate::base_model::reachable;
+use crate::{base_model::reachable, model::engine_device};
 
 /// What every model has, and what some have besides its weights.
 const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
@@ -47,12 +48,14 @@ pub fn find_or_fetch(model: &Path) -> anyhow::Result<PathBuf> {
     fetch(cache, endpoint, name).with_context(|| format!("cannot fetch {name} from the Hugging Face hub"))
 }
 
-/// A model to score with, by its folder or its name on the hub.
+/// A model to score with on a device, by its folder or its name on the hub.
 ///
 /// # Errors
 /// As [`find_or_fetch`], and what of the model is missing or broken.
-pub fn load_scorer(model: &Path) -> anyhow::Result<Scorer> {
-    let loaded = find_or_fetch(model).and_then(|folder| Ok(Scorer::load(&folder)?));
+pub fn load_scorer(model: &Path, device: Device) -> anyhow::Result<Scorer> {
+    let device = engine_device(device);
+    let load = |folder: PathBuf| Ok(Scorer::load_on(&folder, Precision::F32, device)?);
+    let loaded = find_or_fetch(model).and_then(load);
     loaded.map_err(|error| anyhow!("cannot load the model in {}: {error:#}", model.display()))
 }
 

@@ -43,6 +43,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Names with commas between them.
     Names,
+    /// A processor or GPU.
+    Device,
 }
 
 impl Group {

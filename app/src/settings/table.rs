@@ -4,7 +4,7 @@ use domain::run::Method::{self, Full, Head, Layers, Lora};
 
 use super::{
     Group::{self, Checkpoints, HeldOut, Loss, StepsAndRates, WhatLearns},
-    Kind::{self, Choice, Decimal, Names, Whole, YesNo},
+    Kind::{self, Choice, Decimal, Device, Names, Whole, YesNo},
     Setting,
 };
 
@@ -53,6 +53,8 @@ pub const SETTINGS: &[Setting] = &[
         "mean averages over the words, family does as transformers does; auto takes the mean for encoders. Choose family when the model is to open in transformers.").only(DEEP),
     setting(WhatLearns, ("precision", Choice(&["f32", "bf16"])), "Precision",
         "bf16 is faster on processors that know it, and less exact. Change it when training takes too long."),
+    setting(WhatLearns, ("device", Device), "Computed on",
+        "cpu, or cuda for an NVIDIA GPU (cuda:1 for the second), if this server was built for it. Change it when training takes too long."),
     setting(WhatLearns, ("max_tokens", Whole), "Longest text in tokens",
         "Longer ones are cut. Raise it when many are; time grows with it."),
     setting(WhatLearns, ("truncation", Choice(&["beginning", "middle", "end"])), "What is cut of longer texts",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::run::{Settings, Ties};
+use domain::run::{Device, Settings, Ties};
 use serde_json::{Map, Value, json};
 
 use super::{Kind, SETTINGS, Setting};
@@ -124,6 +124,10 @@ impl Kind {
             },
             Kind::Choice(choices) if choices.contains(&text) => Ok(json!(text)),
             Kind::Choice(choices) => Err(not(&choices.join(" or "))),
+            Kind::Device => match text.parse::<Device>() {
+                Ok(device) => Ok(json!(device)),
+                Err(_) => Err(not("cpu, cuda or cuda:1")),
+            },
             Kind::Names => {
                 let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
                 Ok(json!(names.collect::<Vec<_>>()))
@@ -134,7 +138,7 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
-    use domain::run::{Keep, Lora, Method, Optimizer, Pooling, Precision, Schedule, Truncation};
+    use domain::run::{Device, Keep, Lora, Method, Optimizer, Pooling, Precision, Schedule, Truncation};
 
     use super::*;
 
@@ -170,6 +174,7 @@ mod tests {
             seed: 7,
             epochs: 9,
             precision: Precision::Bf16,
+            device: Device::Cuda(1),
             batch_pairs: 13,
             accumulate: 4,
             shuffle: false,
@@ -237,6 +242,7 @@ mod tests {
                 "schedule: “<b>” is not linear or constant or cosine",
             ),
             ("shuffle", "perhaps", "shuffle: “perhaps” is not yes or no"),
+            ("device", "gpu", "device: “gpu” is not cpu, cuda or cuda:1"),
             (
                 "batch_pairs",
                 "99999999999",

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Device;
+
 /// A word that is none of a setting's choices.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("“{given}” is not a {setting}: use {choices}")]
@@ -128,6 +130,8 @@ pub struct Settings {
     /// Passes over the training pairs.
     pub epochs: u32,
     pub precision: Precision,
+    /// What the model is computed on.
+    pub device: Device,
     /// Pairs in a batch.
     pub batch_pairs: usize,
     /// Batches per optimizer step.
@@ -197,6 +201,7 @@ impl Default for Settings {
             seed: 0,
             epochs: 1,
             precision: Precision::F32,
+            device: Device::Cpu,
             batch_pairs: 8,
             accumulate: 1,
             shuffle: true,

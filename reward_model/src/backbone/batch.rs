@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use super::dropout::{Dropout, Site};
 use super::ops::{Offsets, Segment};
@@ -107,7 +107,7 @@ impl Batch {
         let Some(dropout) = self.dropout else { return Ok(x) };
         let mut mask = vec![1.0f32; x.elem_count()];
         dropout.at(site).apply(&mut mask);
-        &x * Tensor::from_vec(mask, x.shape(), &Device::Cpu)?
+        &x * Tensor::from_vec(mask, x.shape(), x.device())?
     }
 
     /// Token ids, all pieces.
@@ -231,7 +231,7 @@ fn beginning_alike(texts: &[&[u32]]) -> Vec<Range<usize>> {
 /// Rows of a tensor [n, h].
 pub(crate) fn rows(x: &Tensor, rows: &[usize]) -> candle_core::Result<Tensor> {
     let rows: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
-    x.index_select(&Tensor::new(rows, &Device::Cpu)?, 0)
+    x.index_select(&Tensor::new(rows, x.device())?, 0)
 }
 
 /// A last layer's input rows that are read, all or some, and which keys these queries meet.

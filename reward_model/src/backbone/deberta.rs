@@ -1,6 +1,6 @@
 //! DeBERTa-v2 and v3 (He et al. 2020, 2021): attention by content and by distance, with distances in buckets.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use super::Backbone;
 use super::batch::{Batch, Reads, rows};
@@ -202,7 +202,7 @@ impl Deberta {
         let each: Vec<u32> = each
             .map(|(row, column)| self.distances.index(distance(row, column)))
             .collect();
-        Tensor::from_vec(each, (1, n, n), &Device::Cpu)?
+        Tensor::from_vec(each, (1, n, n), self.words.device())?
             .broadcast_as((self.heads, n, n))?
             .contiguous()
     }

@@ -4,6 +4,8 @@ mod parts;
 
 use std::path::Path;
 
+use candle_core::Device;
+
 use super::Backbone;
 use super::bert::{Bert, skipped_positions};
 use super::config::ModelConfig;
@@ -14,7 +16,7 @@ use super::fused::{Fused, FusedBackbone, Layout};
 use super::kernels::units::Precision;
 use super::layers::Builder;
 use super::modernbert::ModernBert;
-use super::ops::Activation;
+use super::ops::{Activation, plain};
 use super::score_head::{HeadPooling, ScoreHead};
 use super::weights::{Learning, Source, Weights};
 use super::{bert, distilbert, gemma, llama};
@@ -208,13 +210,16 @@ impl Family {
         })
     }
 
-    /// The hand-written encoder over weights that were loaded, for the families that have one.
+    /// The hand-written encoder over weights that were loaded, for the families that have one; on the CPU alone.
     pub fn fused(
         &self,
         config: &ModelConfig,
         weights: &Weights,
         precision: Precision,
     ) -> Result<Option<Fused>, ModelError> {
+        if weights.vars.iter().any(|var| plain::is_for(var.device())) {
+            return Ok(None);
+        }
         let (names, sizes) = match self.kind {
             Kind::Bert | Kind::Roberta => (bert::NAMES, bert::sizes(config)?),
             Kind::DistilBert => (distilbert::NAMES, distilbert::sizes(config)?),
@@ -242,16 +247,16 @@ impl Family {
         })
     }
 
-    /// The backbone of a model folder, to compute with it without a graph.
+    /// The backbone of a model folder, to compute with it on a device and without a graph.
     pub fn backbone_of(
         &self,
         config: &ModelConfig,
         folder: &Path,
-        precision: Precision,
+        (precision, device): (Precision, &Device),
     ) -> Result<Box<dyn Backbone>, ModelError> {
         let (mut source, mut weights) = (Source::of_model(folder, 0)?, Weights::default());
         self.backbone(config, &mut self.builder(&mut source, &mut weights))?;
-        self.frozen_backbone(config, &weights, precision)
+        self.frozen_backbone(config, &weights.on(device)?, precision)
     }
 
     /// Loads the head on top, or makes one that starts at random.

@@ -223,7 +223,7 @@ impl<'a> Builder<'a> {
         let bias = if biased {
             self.tensor(&format!("{name}.bias"), &[size])?
         } else {
-            zeros(size)?
+            gain.zeros_like()?
         };
         Ok(LayerNorm {
             gain,
@@ -293,7 +293,7 @@ impl<'a> Builder<'a> {
                 source.or_zeros(name, &[size])
             })?
         } else {
-            zeros(size)?
+            gain.zeros_like()?
         };
         Ok(LayerNorm {
             gain,

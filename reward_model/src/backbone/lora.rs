@@ -171,7 +171,7 @@ impl Branch {
             Some(mask) => {
                 let mut factors = vec![1.0f32; x.elem_count()];
                 mask.apply(&mut factors);
-                (x * Tensor::from_vec(factors, x.shape(), &Device::Cpu)?)?
+                (x * Tensor::from_vec(factors, x.shape(), x.device())?)?
             }
             None => x.clone(),
         };

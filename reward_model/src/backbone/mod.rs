@@ -34,7 +34,10 @@ pub(crate) use kernels::share::shared;
 pub use kernels::units::Precision;
 pub(crate) use kernels::{add_scaled, dot, squares, vectorised};
 pub(crate) use lora::{Module, attach, is_of_branch, merged, modules_of_branches, noisy, targets};
-pub(crate) use ops::Floats;
+pub(crate) use ops::plain::is_for as computes_plainly;
+#[cfg(test)]
+pub(crate) use ops::testing::as_on_gpu;
+pub(crate) use ops::{Floats, on_host};
 pub(crate) use score_head::ScoreHead;
 pub(crate) use weights::{Learning, Source, Weights, save_slices, weight_files};
 
@@ -61,8 +64,8 @@ pub(crate) trait Backbone: Send + Sync {
 
 /// The word embeddings of a batch's tokens, [tokens, hidden], outside the graph: see [`trainable`].
 pub(crate) fn look_up(backbone: &dyn Backbone, batch: &Batch) -> candle_core::Result<Tensor> {
-    let ids = Tensor::new(batch.ids(), &candle_core::Device::Cpu)?;
-    backbone.words().detach().index_select(&ids, 0)
+    let words = backbone.words().detach();
+    words.index_select(&Tensor::new(batch.ids(), words.device())?, 0)
 }
 
 /// The looked-up rows as a variable of their own. Its gradient is added to the used rows of the word embeddings, where

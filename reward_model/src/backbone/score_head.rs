@@ -1,6 +1,6 @@
 //! What turns a text's hidden states into one reward, as transformers' `…ForSequenceClassification` with one label has it.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use super::batch::{Batch, Reads};
 use super::dropout::Site;
@@ -60,5 +60,5 @@ fn mean(states: &Tensor, batch: &Batch) -> candle_core::Result<Tensor> {
         let share = 1.0 / rows.iter().map(ExactSizeIterator::len).sum::<usize>() as f32;
         rows.into_iter().for_each(|rows| shares[rows].fill(share));
     }
-    Tensor::from_vec(shares, (batch.texts(), tokens), &Device::Cpu)?.matmul(states)
+    Tensor::from_vec(shares, (batch.texts(), tokens), states.device())?.matmul(states)
 }

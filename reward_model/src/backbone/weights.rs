@@ -182,6 +182,24 @@ impl Weights {
         }
     }
 
+    /// Copies of them on a device.
+    pub fn copied_to(&self, device: &Device) -> candle_core::Result<Self> {
+        let copy = |var: &Var| Var::from_tensor(&var.as_tensor().detach().to_device(device)?);
+        Ok(Self {
+            names: self.names.clone(),
+            vars: self.vars.iter().map(copy).collect::<candle_core::Result<_>>()?,
+        })
+    }
+
+    /// The same on a device; what is there already is shared.
+    pub fn on(self, device: &Device) -> candle_core::Result<Self> {
+        if device.is_cpu() {
+            Ok(self)
+        } else {
+            self.copied_to(device)
+        }
+    }
+
     /// The tensor of a variable, outside the graph.
     pub fn frozen(&self, name: &str) -> Result<Tensor, ModelError> {
         Ok(self.var(name)?.as_tensor().detach())

@@ -1,6 +1,7 @@
 //! What of a configuration is refused before any work.
 
 use super::{Keep, Method, TrainConfig};
+use crate::device::NOT_BUILT_IN;
 
 /// A field of a [`TrainConfig`] that cannot be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,10 +36,11 @@ impl TrainConfig {
         }
     }
 
-    fn amounts(&self) -> [Check; 7] {
+    fn amounts(&self) -> [Check; 8] {
         let named = !self.base_model.as_os_str().is_empty();
         [
             ("base_model", named, "name the folder of a base model"),
+            ("device", self.device.is_built_in(), NOT_BUILT_IN),
             ("epochs", (1..=1000).contains(&self.epochs), "must be 1 to 1,000"),
             (
                 "batch_pairs",

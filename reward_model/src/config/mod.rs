@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backbone::Precision;
 use crate::data::Truncation;
+use crate::device::Device;
 use crate::loss::Ties;
 use crate::optimizer::{Rule, Schedule};
 pub use check::ConfigError;
@@ -106,6 +107,9 @@ pub struct TrainConfig {
     /// Numbers that products are computed in; for encoders like BERT.
     #[serde(default)]
     pub precision: Precision,
+    /// What the model is computed on; weights, optimizer and checkpoints are in main memory on either.
+    #[serde(default)]
+    pub device: Device,
     /// Pairs in a batch, at least 1.
     pub batch_pairs: usize,
     /// Batches of pairs whose gradients are summed into one step, at least 1.
@@ -204,6 +208,7 @@ impl TrainConfig {
             seed: 0,
             epochs: 20,
             precision: Precision::F32,
+            device: Device::Cpu,
             batch_pairs: 32,
             accumulate: 1,
             shuffle: true,
@@ -316,9 +321,18 @@ mod tests {
         assert_eq!(
             field(TrainConfig {
                 evaluate_every: 0.0,
-                ..good
+                ..good.clone()
             }),
             "evaluate_every"
         );
+        if !Device::Cuda(0).is_built_in() {
+            assert_eq!(
+                field(TrainConfig {
+                    device: Device::Cuda(0),
+                    ..good
+                }),
+                "device"
+            );
+        }
     }
 }

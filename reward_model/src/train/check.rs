@@ -28,6 +28,17 @@ pub(super) fn check_pair(pair: &Pair, config: &TrainConfig) -> Result<(), TrainE
     })
 }
 
+/// The device that a run computes on.
+///
+/// # Errors
+/// When the machine has it not.
+pub(super) fn device(config: &TrainConfig) -> Result<candle_core::Device, ConfigError> {
+    config.device.open().map_err(|message| ConfigError {
+        field: "device",
+        message,
+    })
+}
+
 /// Settings and the base model's files.
 pub(super) fn check(config: &TrainConfig) -> Result<(), TrainError> {
     config.validate()?;

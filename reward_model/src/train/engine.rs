@@ -2,6 +2,9 @@
 //!
 //! A step's pairs are dealt into a fixed number of slots, each of which adds up its gradients one pair after the other; the
 //! slots are then summed in their order. So the numbers do not depend on the number of threads.
+//!
+//! On a GPU there is one slot, and copies of the weights: those in main memory are what the optimizer moves and what is saved, and
+//! those that learn are copied again for each step. Gradients come back to main memory batch by batch.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,13 +14,13 @@ use rayon::prelude::*;
 use super::what::whole;
 use crate::backbone::{
     Batch, Family, Floats, Fused, Gradients, Learning, ModelConfig, Packed, Precision, Scratch, WORDS,
-    Weights, WordGradients, add_scaled, look_up, trainable,
+    Weights, WordGradients, add_scaled, computes_plainly, look_up, on_host, trainable,
 };
 use crate::classifier::Classifier;
 use crate::error::ModelError;
 
 /// How many sums a step is dealt into; each takes as much memory as the weights without the word embeddings.
-pub(super) const SLOTS: usize = 4;
+const SLOTS: usize = 4;
 /// Elements that are summed at a time.
 const CHUNK: usize = 1 << 14;
 
@@ -34,8 +37,10 @@ pub(super) struct Engine {
     pub learnt: Weights,
     places: Vec<usize>,
     pub precision: Precision,
+    /// On a GPU all of the weights; what is computed there leads to these.
+    copies: Option<Weights>,
     classifier: Classifier,
-    /// For families that have one: the encoder written by hand. Others go through candle's graph.
+    /// For families that have one, on the CPU: the encoder written by hand. Others go through candle's graph.
     fused: Option<Fused>,
     packed: Packed,
     slots: Vec<Mutex<Gradients>>,
@@ -44,15 +49,19 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Computes gradients of those of the weights that learn, and of no others.
+    /// Computes gradients of those of the weights that learn, and of no others, on a device.
     pub fn new(
         family: Family,
         config: ModelConfig,
         (weights, learning): (Weights, Learning),
-        precision: Precision,
+        (precision, device): (Precision, &Device),
     ) -> Result<Self, ModelError> {
-        let classifier = Classifier::partly(family, &config, &weights, &learning, precision)?;
-        let fused = family.fused(&config, &weights, precision)?;
+        let copies = computes_plainly(device)
+            .then(|| weights.copied_to(device))
+            .transpose()?;
+        let computed = copies.as_ref().unwrap_or(&weights);
+        let classifier = Classifier::partly(family, &config, computed, &learning, precision)?;
+        let fused = family.fused(&config, computed, precision)?;
         let fused = fused.map(|fused| fused.learning(&weights, &learning));
         let places = learning.places();
         let size = |(place, size)| match place {
@@ -62,7 +71,8 @@ impl Engine {
         let sums = || weights.sizes().into_iter().enumerate().map(size).collect();
         let empty = || vec![Vec::new(); weights.names.len()];
         // The first slot adds up in the step's own gradients.
-        let slots = (0..SLOTS).map(|slot| if slot == 0 { empty() } else { sums() });
+        let count = if copies.is_some() { 1 } else { SLOTS };
+        let slots = (0..count).map(|slot| if slot == 0 { empty() } else { sums() });
         let slot = |weights| {
             Mutex::new(Gradients {
                 weights,
@@ -78,6 +88,7 @@ impl Engine {
             learning,
             places,
             precision,
+            copies,
             classifier,
             fused,
             packed: Packed::default(),
@@ -86,9 +97,27 @@ impl Engine {
         })
     }
 
-    /// The weights as they are now, to compute with without a graph.
+    /// How many sums a step is dealt into.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether a batch is better large: what it costs to start an operation does not grow with it.
+    pub fn likes_large_batches(&self) -> bool {
+        self.copies.is_some()
+    }
+
+    /// The weights as they are now, or on a GPU as [`Engine::refresh`] found them, to compute with without a graph.
     pub fn frozen(&self) -> Result<Classifier, ModelError> {
-        Classifier::frozen(self.family, &self.config, &self.whole()?, self.precision)
+        let Some(copies) = &self.copies else {
+            return Classifier::frozen(self.family, &self.config, &self.whole()?, self.precision);
+        };
+        // Matrices beside layers stay beside them: a model with them added in would be another copy of it all.
+        let learning = Learning {
+            rates: vec![0.0; copies.vars.len()],
+            lora: self.learning.lora.clone(),
+        };
+        Classifier::partly(self.family, &self.config, copies, &learning, self.precision)
     }
 
     /// Rewards by the weights as [`Engine::refresh`] found them: by hand from what is packed already.
@@ -114,6 +143,12 @@ impl Engine {
     pub fn refresh(&mut self) -> Result<(), ModelError> {
         if let Some(fused) = &self.fused {
             fused.pack(&self.weights, true, &mut self.packed)?;
+        }
+        if let Some(copies) = &self.copies {
+            for &place in &self.places {
+                let (copy, from) = (&copies.vars[place], self.weights.vars[place].as_tensor());
+                copy.set(&from.detach().to_device(copy.device())?)?;
+            }
         }
         Ok(())
     }
@@ -212,7 +247,7 @@ impl Engine {
             .remove(words.as_tensor())
             .ok_or_else(|| no_gradient("the words"))?;
         slot.words.ids.extend_from_slice(batch.ids());
-        slot.words.rows.extend_from_slice(&Floats::of(&words)?);
+        slot.words.rows.extend_from_slice(&Floats::of(&on_host(&words)?)?);
         Ok(())
     }
 
@@ -225,11 +260,12 @@ impl Engine {
     ) -> Result<candle_core::backprop::GradStore, ModelError> {
         // The loss's slope by each reward is known in closed form; a weighted sum of rewards has the same gradient.
         let slopes = slopes(&rewards.to_vec1::<f32>()?);
-        let slopes = Tensor::from_vec(slopes, rewards.dims1()?, &Device::Cpu)?;
+        let slopes = Tensor::from_vec(slopes, rewards.dims1()?, rewards.device())?;
         let mut store = (rewards * slopes)?.sum_all()?.backward()?;
-        for (var, to) in self.weights.vars.iter().zip(&mut slot.weights) {
+        let computed = self.copies.as_ref().unwrap_or(&self.weights);
+        for (var, to) in computed.vars.iter().zip(&mut slot.weights) {
             if let Some(from) = store.remove(var.as_tensor()).filter(|_| !to.is_empty()) {
-                add_scaled(to, &Floats::of(&from)?, 1.0);
+                add_scaled(to, &Floats::of(&on_host(&from)?)?, 1.0);
             }
         }
         Ok(store)
@@ -253,7 +289,7 @@ impl Engine {
     /// Ends a step: `gradients` become the slots' sums, added in their order, and the slots are empty again.
     pub fn collect(&self, gradients: &mut [Vec<f32>]) {
         self.lend(gradients);
-        let mut slots: Vec<_> = (1..SLOTS).map(|slot| self.slot(slot)).collect();
+        let mut slots: Vec<_> = (1..self.slots()).map(|slot| self.slot(slot)).collect();
         for (&place, to) in self.places.iter().zip(gradients.iter_mut()) {
             if place != WORDS {
                 let from = slots.iter_mut().map(|slot| slot.weights[place].as_mut_slice());
@@ -261,7 +297,7 @@ impl Engine {
             }
         }
         drop(slots);
-        for slot in 0..SLOTS {
+        for slot in 0..self.slots() {
             self.slot(slot).words.add_to(&mut gradients[WORDS]);
         }
     }

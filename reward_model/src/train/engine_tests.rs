@@ -1,6 +1,7 @@
 //! Rewards, loss and gradients against PyTorch's, for every weight.
 
 mod parts;
+mod whole_runs;
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +9,10 @@ use serde_json::Value;
 
 use super::engine::Engine;
 use super::what::lora_targets;
+use candle_core::Device;
+
 use crate::backbone::{
-    Batch, Dropout, Family, Learning, ModelConfig, Precision, Source, Weights, attach, shared,
+    Batch, Dropout, Family, Learning, ModelConfig, Precision, Source, Weights, as_on_gpu, attach, shared,
 };
 use crate::classifier::Classifier;
 use crate::config::Lora;
@@ -41,7 +44,7 @@ fn expected(name: &str) -> Value {
 /// A fixture's model, of which those weights learn whose rates `rate` gives.
 fn engine_of(
     name: &str,
-    precision: Precision,
+    on: (Precision, &Device),
     lora: Option<(Lora, Source)>,
     rates: impl Fn(&Weights, Family) -> Vec<f64>,
 ) -> Engine {
@@ -61,14 +64,28 @@ fn engine_of(
         lora
     });
     let rates = rates(&weights, family);
-    let mut engine = Engine::new(family, config, (weights, Learning { rates, lora }), precision).unwrap();
+    let mut engine = Engine::new(family, config, (weights, Learning { rates, lora }), on).unwrap();
     engine.refresh().unwrap();
     engine
 }
 
 fn engine(name: &str, precision: Precision) -> (Engine, Value) {
+    engine_on(name, (precision, &Device::Cpu))
+}
+
+fn engine_on(name: &str, on: (Precision, &Device)) -> (Engine, Value) {
     let all = |weights: &Weights, _| vec![1.0; weights.names.len()];
-    (engine_of(name, precision, None, all), expected(name))
+    (engine_of(name, on, None, all), expected(name))
+}
+
+/// On the CPU with our operations, on the CPU as on a GPU, and on a GPU where there is one.
+fn on_each_device(check: impl Fn(&Device)) {
+    check(&Device::Cpu);
+    as_on_gpu(|| check(&Device::Cpu));
+    match crate::Device::Cuda(0).open() {
+        Ok(gpu) => check(&gpu),
+        Err(message) => println!("not checked on a GPU: {message}"),
+    }
 }
 
 /// tests/python/make_fixtures.py (transformers 5.23, torch 2.15). A weight without a gradient fails here.
@@ -105,7 +122,7 @@ fn check(name: &str, engine: &Engine, expected: &Value, tolerance: Tolerance) {
             loss += 0.5 * of.loss;
             vec![0.5 * of.slope as f32, -0.5 * of.slope as f32]
         };
-        engine.add(i, &batch, slopes).unwrap();
+        engine.add(i % engine.slots(), &batch, slopes).unwrap();
     }
     let want = expected["loss"].as_f64().unwrap();
     assert!((loss - want).abs() < tolerance.rewards, "{name}: {loss} {want}");
@@ -160,16 +177,20 @@ fn encoders_in_bf16_are_close_to_transformers() {
 #[test]
 fn encoders_by_graph_equal_transformers() {
     for name in ["tiny", "distilbert", "roberta", "deberta", "modernbert"] {
-        let (engine, expected) = engine(name, Precision::F32);
-        check(name, &engine.by_graph_alone(), &expected, EXACT);
+        on_each_device(|device| {
+            let (engine, expected) = engine_on(name, (Precision::F32, device));
+            check(name, &engine.by_graph_alone(), &expected, EXACT);
+        });
     }
 }
 
 #[test]
 fn decoders_equal_transformers() {
     for name in ["llama", "qwen2", "qwen3", "gemma2", "gemma3"] {
-        let (engine, expected) = engine(name, Precision::F32);
-        check(name, &engine, &expected, EXACT);
+        on_each_device(|device| {
+            let (engine, expected) = engine_on(name, (Precision::F32, device));
+            check(name, &engine, &expected, EXACT);
+        });
     }
 }
 
@@ -186,17 +207,19 @@ const BY_GRAPH: [&str; 7] = [
 #[test]
 fn graphs_in_bf16_are_close_to_transformers() {
     for name in BY_GRAPH {
-        let (engine, expected) = engine(name, Precision::Bf16);
-        assert!(!engine.is_by_hand());
-        check(
-            name,
-            &engine,
-            &expected,
-            Tolerance {
-                rewards: 0.03,
-                gradients: 0.05,
-            },
-        );
+        on_each_device(|device| {
+            let (engine, expected) = engine_on(name, (Precision::Bf16, device));
+            assert!(!engine.is_by_hand());
+            check(
+                name,
+                &engine,
+                &expected,
+                Tolerance {
+                    rewards: 0.03,
+                    gradients: 0.05,
+                },
+            );
+        });
     }
 }
 
@@ -233,8 +256,7 @@ fn compare(name: &str, ours: &[Vec<f32>], others: &[Vec<f32>], tolerance: f32) {
 #[test]
 fn a_shared_prompt_changes_no_gradient() {
     for name in ["llama", "qwen2", "qwen3", "gemma2", "gemma3"] {
-        let (engine, expected) = engine(name, Precision::F32);
-        let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
+        let ids: Vec<Vec<u32>> = serde_json::from_value(expected(name)["ids"].clone()).unwrap();
         let texts: Vec<Vec<u32>> = [&ids[1][..3], &ids[1][..1], &ids[2]]
             .iter()
             .map(|response| [ids[0].as_slice(), &ids[0], response].concat())
@@ -242,22 +264,50 @@ fn a_shared_prompt_changes_no_gradient() {
         let texts = || texts.iter().map(Vec::as_slice);
         let (shared, each) = (Batch::sharing(texts()), Batch::new(texts()));
         assert!(shared.ids().len() < each.ids().len());
-        compare(name, &learn(&engine, &shared), &learn(&engine, &each), 1e-5);
+        on_each_device(|device| {
+            let (engine, _) = engine_on(name, (Precision::F32, device));
+            compare(name, &learn(&engine, &shared), &learn(&engine, &each), 1e-5);
+        });
     }
 }
 
-/// Both ways through an encoder drop the same and have the same gradients.
+/// Every way through an encoder drops the same and has the same gradients.
 #[test]
 fn dropout_by_hand_equals_dropout_by_graph() {
     for name in BY_HAND {
-        let gradients = |by_hand: bool| {
-            let (engine, expected) = engine(name, Precision::F32);
-            let engine = if by_hand { engine } else { engine.by_graph_alone() };
+        let gradients = |engine: Engine, expected: &Value| {
             let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
             let batch = Batch::new(ids.iter().map(Vec::as_slice)).dropping(Dropout::new(0.2, 3, 4, 5));
             learn(&engine, &batch)
         };
-        compare(name, &gradients(true), &gradients(false), 1e-4);
+        let (engine, expected) = engine(name, Precision::F32);
+        let by_hand = gradients(engine, &expected);
+        on_each_device(|device| {
+            let (engine, expected) = engine_on(name, (Precision::F32, device));
+            compare(
+                name,
+                &by_hand,
+                &gradients(engine.by_graph_alone(), &expected),
+                1e-4,
+            );
+        });
+    }
+}
+
+/// What was moved in main memory is moved on the device from the next refresh on, and rewards are by what is there.
+#[test]
+fn copies_follow_the_weights() {
+    let (mut engine, expected) = as_on_gpu(|| engine("qwen3", Precision::F32));
+    let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
+    let batch = Batch::new(ids.iter().map(Vec::as_slice));
+    let rewards = |engine: &Engine| engine.frozen().unwrap().rewards(&batch).unwrap();
+    let before = rewards(&engine);
+    let output = engine.weights.var("score.weight").unwrap();
+    output.set(&(output.as_tensor() * 2.0).unwrap().detach()).unwrap();
+    assert_eq!(rewards(&engine), before);
+    engine.refresh().unwrap();
+    for (after, before) in rewards(&engine).iter().zip(before) {
+        assert!((after - 2.0 * before).abs() < 1e-5);
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::{Engine, SLOTS};
+use super::engine::Engine;
 use super::pairs::Pairs;
 use super::token_store::TokenStore;
 use super::what;
@@ -18,6 +18,9 @@ use crate::head::Pooling;
 use crate::jobs::BATCH_TOKENS;
 use crate::lanes::{Lanes, groups};
 use crate::save::{Linear, Parts};
+
+/// Tokens that a GPU computes gradients of at a time; all that a layer makes of them is kept for the way back.
+const GPU_TOKENS: usize = 4096;
 
 /// The model and the token ids it learns from.
 pub(super) struct Full<'a> {
@@ -39,7 +42,8 @@ impl<'a> Full<'a> {
         let config = ModelConfig::load(base)?;
         let family = Family::of(&config)?.pooled(request.config.pooling);
         let loaded = what::load(family, &config, request.config)?;
-        let engine = Engine::new(family, config, loaded, request.config.precision)?;
+        let on = (request.config.precision, setting.device);
+        let engine = Engine::new(family, config, loaded, on)?;
         let tokens = |name: &str, pairs: &Pairs| {
             TokenStore::fill(request.run_dir, name, pairs, setting.encoder, setting.lanes)
         };
@@ -61,17 +65,36 @@ impl<'a> Full<'a> {
         Batch::of(texts.iter().map(Vec::as_slice), self.engine.family.is_decoder())
     }
 
-    /// Adds the gradients of a slot's pairs, one after the other.
+    /// The pairs whose gradients are computed together: on the CPU each alone.
+    fn together(&self, pairs: &[usize]) -> Vec<Vec<usize>> {
+        let budget = if self.engine.likes_large_batches() {
+            GPU_TOKENS
+        } else {
+            0
+        };
+        let size = |&pair: &usize| (pair, self.train.tokens(self.pairs.texts_of(pair)));
+        groups(pairs.iter().map(size), budget)
+    }
+
+    /// Adds the gradients of a slot's pairs, some at a time.
     fn add(&self, slot: usize, pairs: &[usize], losses: &PairLosses) -> Result<Seen, ModelError> {
         let (mut seen, config) = (Seen::default(), self.config);
-        for &pair in pairs {
-            let dropout = |share| Dropout::new(share, config.seed, losses.step, pair);
-            let texts = self.train.read(self.pairs.texts_of(pair))?;
+        for pairs in self.together(pairs) {
+            // What pairs lose together is drawn for the first of them.
+            let dropout = |share| Dropout::new(share, config.seed, losses.step, pairs[0]);
+            let texts = pairs
+                .iter()
+                .map(|&pair| self.train.read(self.pairs.texts_of(pair)));
+            let texts = texts.collect::<Result<Vec<_>, _>>()?.concat();
             let batch = self.batch(&texts).dropping(dropout(config.dropout));
             let slopes = |rewards: &[f32]| {
-                let rewards: Vec<f64> = rewards.iter().copied().map(f64::from).collect();
-                let slopes = losses.slopes(pair, &rewards, &mut seen);
-                slopes.into_iter().map(|slope| slope as f32).collect()
+                let mut rewards = rewards.iter().copied().map(f64::from);
+                let mut of = |&pair: &usize| {
+                    let own: Vec<f64> = rewards.by_ref().take(self.pairs.texts_of(pair).len()).collect();
+                    losses.slopes(pair, &own, &mut seen)
+                };
+                let slopes = pairs.iter().flat_map(&mut of);
+                slopes.map(|slope| slope as f32).collect()
             };
             noisy(dropout(config.lora.dropout), || {
                 self.engine.add(slot, &batch, slopes)
@@ -84,7 +107,7 @@ impl<'a> Full<'a> {
     fn deal(&self, pairs: &[usize], size: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
         let mut order = pairs.to_vec();
         order.sort_by_key(|&pair| (std::cmp::Reverse(size(pair)), pair));
-        let mut slots = vec![(0, Vec::new()); SLOTS];
+        let mut slots = vec![(0, Vec::new()); self.engine.slots()];
         for pair in order {
             if let Some((tokens, slot)) = slots.iter_mut().min_by_key(|(tokens, _)| *tokens) {
                 *tokens += size(pair);
@@ -130,7 +153,7 @@ impl Learner for Full<'_> {
         let mut seen = Seen::default();
         seen.tokens = pairs.iter().map(|&pair| size(pair)).sum();
         let work = |slot: usize| self.add(slot, &slots[slot], losses);
-        self.lanes.run(SLOTS, work, |_, part| {
+        self.lanes.run(slots.len(), work, |_, part| {
             seen.add(part);
             Ok(ControlFlow::Continue(()))
         })?;

@@ -41,10 +41,11 @@ impl<'a> Head<'a> {
         let config = ModelConfig::load(base)?;
         let family = Family::of(&config)?;
         let pooling = Pooling::mean(family.hidden(&config)?);
-        let load = || family.backbone_of(&config, base, request.config.precision);
+        let load = || family.backbone_of(&config, base, (request.config.precision, setting.device));
         let mut embedder = Embedder {
             backbone: Frozen::Loads(Box::new(load)),
             precision: request.config.precision,
+            device: request.config.device,
             encoder: setting.encoder,
             pooling,
             lanes: setting.lanes,

@@ -32,6 +32,8 @@ use pairs::Pairs;
 pub use pairs::{PairSource, Take};
 pub(crate) use watch::Watch;
 
+use candle_core::Device;
+
 use crate::backbone::{Family, ModelConfig, Weights};
 use crate::checkpoint::{Checkpoints, State};
 use crate::config::{Method, PoolBy, TrainConfig};
@@ -148,6 +150,7 @@ fn train_on(
     let started = Instant::now();
     let config = request.config;
     check::check(config)?;
+    let device = check::device(config)?;
     // Both read much and wait for nothing else.
     let (train, base_hash) = std::thread::scope(|scope| {
         let base_hash = scope.spawn(|| hash_model(&config.base_model));
@@ -197,6 +200,7 @@ fn train_on(
         encoder: &encoder,
         lanes: &lanes,
         base_hash: &base_hash,
+        device: &device,
     };
     let state = state.unwrap_or_else(|| State {
         fingerprint,
@@ -239,4 +243,5 @@ struct Setting<'a> {
     encoder: &'a Encoder,
     lanes: &'a Lanes,
     base_hash: &'a str,
+    device: &'a Device,
 }

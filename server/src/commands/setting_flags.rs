@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::{ArgAction::Set, Args};
-use domain::run::{Keep, Optimizer, Pooling, Precision, Schedule, Ties, Truncation};
+use domain::run::{Device, Keep, Optimizer, Pooling, Precision, Schedule, Ties, Truncation};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -20,6 +20,9 @@ pub struct SettingFlags {
     /// Numbers that products are computed in: f32 or bf16.
     #[arg(long)]
     pub precision: Option<Precision>,
+    /// What the model is computed on: cpu, or in a build for it cuda (cuda:1 for the second GPU).
+    #[arg(long)]
+    pub device: Option<Device>,
     /// Heads that learn side by side; for head.
     #[arg(long)]
     pub ensemble: Option<usize>,

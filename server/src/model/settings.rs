@@ -102,6 +102,7 @@ pub fn train_config(settings: &Settings, base_model: &Path, use_margin: bool) ->
         seed: settings.seed,
         epochs: settings.epochs,
         precision: engine_precision(settings.precision),
+        device: engine_device(settings.device),
         batch_pairs: settings.batch_pairs,
         accumulate: settings.accumulate,
         shuffle: settings.shuffle,
@@ -147,6 +148,7 @@ fn settings(config: TrainConfig) -> Settings {
         seed: config.seed,
         epochs: config.epochs,
         precision: domain_precision(config.precision),
+        device: domain_device(config.device),
         batch_pairs: config.batch_pairs,
         accumulate: config.accumulate,
         shuffle: config.shuffle,
@@ -170,6 +172,21 @@ fn settings(config: TrainConfig) -> Settings {
         patience: config.patience,
         keep: domain_keep(config.keep),
         checkpoint_every_steps: config.checkpoint_every_steps,
+    }
+}
+
+/// The engine's name of a device.
+pub fn engine_device(device: run::Device) -> reward_model::Device {
+    match device {
+        run::Device::Cpu => reward_model::Device::Cpu,
+        run::Device::Cuda(number) => reward_model::Device::Cuda(number),
+    }
+}
+
+fn domain_device(device: reward_model::Device) -> run::Device {
+    match device {
+        reward_model::Device::Cpu => run::Device::Cpu,
+        reward_model::Device::Cuda(number) => run::Device::Cuda(number),
     }
 }
 
@@ -198,7 +215,7 @@ mod tests {
         let changes = json!({
             "method": "full", "pooling": "mean", "last_layers": 3, "from_scratch": true, "ensemble": 5, "seed": 77,
             "lora": { "rank": 3, "alpha": 7.5, "dropout": 0.25, "target_modules": ["key", "dense"] },
-            "epochs": 9, "precision": "bf16", "batch_pairs": 13, "accumulate": 4, "shuffle": false,
+            "epochs": 9, "precision": "bf16", "device": "cuda:1", "batch_pairs": 13, "accumulate": 4, "shuffle": false,
             "optimizer": "rmsprop", "schedule": "cosine", "learning_rate": 0.125, "head_learning_rate": 0.75,
             "layer_decay": 0.5, "dropout": 0.375, "weight_decay": 0.625, "warmup_share": 0.5, "max_tokens": 99, "truncation": "end",
             "margin_scale": 2.5, "label_smoothing": 0.0625, "ties": { "model": "davidson", "weight": 1.5 },

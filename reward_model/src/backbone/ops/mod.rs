@@ -1,11 +1,15 @@
 //! candle operations with a backward pass. candle-nn's fused softmax and layer norm have none and drop the gradient
-//! without a word, and its plain ones keep every intermediate; these keep their inputs and compute the rest again.
+//! without a word, and its plain ones keep every intermediate; these keep their inputs and compute the rest again. They are
+//! for tensors in main memory; on a GPU each is made of candle's own operations ([`plain`]).
 
 mod activation;
 mod attention;
 mod heads;
+mod known;
 mod linear;
 mod norm;
+mod padded;
+pub(crate) mod plain;
 mod rope;
 mod softmax;
 
@@ -54,6 +58,11 @@ impl Deref for Floats<'_> {
     }
 }
 
+/// A tensor's elements in main memory, contiguous; those that are there already stay where they are.
+pub(crate) fn on_host(tensor: &Tensor) -> Result<Tensor> {
+    tensor.detach().contiguous()?.to_device(&Device::Cpu)
+}
+
 fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(data), Some((from, to))) => Ok(&data[from..to]),
@@ -66,4 +75,4 @@ fn tensor(data: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
 }
 
 #[cfg(test)]
-pub(super) mod testing;
+pub(crate) mod testing;

@@ -1,9 +1,9 @@
 //! Layer norm and root-mean-square norm.
 
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor};
 
 use super::super::kernels;
-use super::{Floats, floats, tensor};
+use super::{Floats, floats, plain, tensor};
 
 struct LayerNorm {
     epsilon: f32,
@@ -11,7 +11,18 @@ struct LayerNorm {
 
 /// Layer norm over the last dimension: x \[n, h\], gain and bias \[h\].
 pub(crate) fn layer_norm(x: &Tensor, gain: &Tensor, bias: &Tensor, epsilon: f32) -> Result<Tensor> {
+    if plain::is_for(x.device()) {
+        return plain_layer_norm(x, gain, bias, epsilon);
+    }
     x.apply_op3(gain, bias, LayerNorm { epsilon })
+}
+
+/// The same made of candle's own operations.
+fn plain_layer_norm(x: &Tensor, gain: &Tensor, bias: &Tensor, epsilon: f32) -> Result<Tensor> {
+    let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+    let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
+    let unit = centred.broadcast_div(&(variance + f64::from(epsilon))?.sqrt()?)?;
+    unit.broadcast_mul(gain)?.broadcast_add(bias)
 }
 
 impl CustomOp3 for LayerNorm {
@@ -62,7 +73,17 @@ struct RmsNorm {
 /// Root-mean-square norm over the last dimension (Zhang and Sennrich 2019): `x / √(mean x² + ε) · (offset + gain)`.
 /// x \[n, h\], gain \[h\]; the offset is 1 in Gemma, whose gains are kept less one, and 0 elsewhere.
 pub(crate) fn rms_norm(x: &Tensor, gain: &Tensor, epsilon: f32, offset: f32) -> Result<Tensor> {
+    if plain::is_for(x.device()) {
+        return plain_rms_norm(x, gain, epsilon, offset);
+    }
     x.apply_op2(gain, RmsNorm { epsilon, offset })
+}
+
+/// The same made of candle's own operations.
+fn plain_rms_norm(x: &Tensor, gain: &Tensor, epsilon: f32, offset: f32) -> Result<Tensor> {
+    let mean = x.sqr()?.mean_keepdim(D::Minus1)?;
+    let unit = x.broadcast_div(&(mean + f64::from(epsilon))?.sqrt()?)?;
+    unit.broadcast_mul(&(gain + f64::from(offset))?)
 }
 
 impl CustomOp2 for RmsNorm {
@@ -99,37 +120,26 @@ impl CustomOp2 for RmsNorm {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::D;
-
     use super::*;
     use crate::backbone::ops::testing::{compare, random};
 
     #[test]
     fn layer_norm_matches_candle() {
         let v = [random((6, 37), 1), random(37, 2), random(37, 3)];
-        let plain = || {
-            let centred = v[0]
-                .broadcast_sub(&v[0].mean_keepdim(D::Minus1).unwrap())
-                .unwrap();
-            let variance = centred.sqr().unwrap().mean_keepdim(D::Minus1).unwrap();
-            let unit = centred
-                .broadcast_div(&(variance + 1e-12).unwrap().sqrt().unwrap())
-                .unwrap();
-            unit.broadcast_mul(&v[1]).unwrap().broadcast_add(&v[2]).unwrap()
-        };
-        compare(&v, || layer_norm(&v[0], &v[1], &v[2], 1e-12).unwrap(), plain);
+        compare(
+            &v,
+            || layer_norm(&v[0], &v[1], &v[2], 1e-12).unwrap(),
+            || plain_layer_norm(&v[0], &v[1], &v[2], 1e-12).unwrap(),
+        );
     }
 
     #[test]
     fn rms_norm_matches_candle() {
         let v = [random((6, 37), 1), random(37, 2)];
-        let plain = || {
-            let mean = v[0].sqr().unwrap().mean_keepdim(D::Minus1).unwrap();
-            let unit = v[0]
-                .broadcast_div(&(mean + 1e-6).unwrap().sqrt().unwrap())
-                .unwrap();
-            unit.broadcast_mul(&(v[1].as_tensor() + 1.0).unwrap()).unwrap()
-        };
-        compare(&v, || rms_norm(&v[0], &v[1], 1e-6, 1.0).unwrap(), plain);
+        compare(
+            &v,
+            || rms_norm(&v[0], &v[1], 1e-6, 1.0).unwrap(),
+            || plain_rms_norm(&v[0], &v[1], 1e-6, 1.0).unwrap(),
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use super::{Floats, floats, tensor};
+use super::{Floats, floats, plain, tensor};
 
 /// How fast each pair of elements turns from one position to the next, in radians: \[size / 2\].
 #[derive(Debug, Clone)]
@@ -61,7 +61,31 @@ pub(crate) struct Rope {
 impl Rope {
     /// x \[n, heads · size\], turned.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        if plain::is_for(x.device()) {
+            return self.plain(x);
+        }
         x.apply_op1(self.clone())
+    }
+
+    /// The same made of candle's own operations.
+    fn plain(&self, x: &Tensor) -> Result<Tensor> {
+        let (n, width) = x.dims2()?;
+        let (half, heads) = (self.size / 2, width / self.size);
+        // Cosines or sines of the rows' positions, the same for every head.
+        let turns = |which: usize| {
+            let rows = self
+                .positions
+                .iter()
+                .map(|position| &self.table[position * half..][..half]);
+            let values: Vec<f32> = rows.flatten().map(|turn| turn[which]).collect();
+            Tensor::from_vec(values, (n, 1, half), x.device())
+        };
+        let (cos, sin) = (turns(0)?, turns(1)?);
+        let x = x.reshape((n, heads, self.size))?;
+        let (a, b) = (x.narrow(2, 0, half)?, x.narrow(2, half, half)?);
+        let left = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
+        let right = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
+        Tensor::cat(&[left, right], 2)?.reshape((n, width))
     }
 
     /// `direction` is 1 forwards; the transpose of a rotation, −1, is its gradient.
@@ -102,39 +126,22 @@ impl CustomOp1 for Rope {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
     use crate::backbone::ops::testing::{compare, random};
 
     #[test]
     fn rope_matches_candle() {
-        let (size, positions) = (6, Arc::new(vec![0, 1, 2, 0, 1]));
-        let table = Rotation::plain(100.0, size).table(3);
+        let size = 6;
         let v = [random((5, 2 * size), 1)];
         let rope = Rope {
-            table: table.clone(),
-            positions: positions.clone(),
+            table: Rotation::plain(100.0, size).table(3),
+            positions: Arc::new(vec![0, 1, 2, 0, 1]),
             size,
         };
-        let plain = || {
-            let column = |which: usize| {
-                let values: Vec<f32> = positions
-                    .iter()
-                    .flat_map(|p| table[p * 3..p * 3 + 3].iter().map(move |turn| turn[which]))
-                    .collect();
-                Tensor::from_vec(values, (5, 3), &Device::Cpu).unwrap()
-            };
-            let (cos, sin) = (column(0), column(1));
-            let mut heads = Vec::new();
-            for head in 0..2 {
-                let a = v[0].narrow(1, head * size, 3).unwrap();
-                let b = v[0].narrow(1, head * size + 3, 3).unwrap();
-                heads.push(((&a * &cos).unwrap() - (&b * &sin).unwrap()).unwrap());
-                heads.push(((&b * &cos).unwrap() + (&a * &sin).unwrap()).unwrap());
-            }
-            Tensor::cat(&heads, 1).unwrap()
-        };
-        compare(&v, || rope.apply(v[0].as_tensor()).unwrap(), plain);
+        compare(
+            &v,
+            || rope.apply(v[0].as_tensor()).unwrap(),
+            || rope.plain(v[0].as_tensor()).unwrap(),
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use candle_core::{Shape, Tensor, Var};
 
+pub(crate) use super::plain::forced::as_on_gpu;
 use super::tensor;
 use crate::random::Random;
 

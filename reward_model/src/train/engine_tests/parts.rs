@@ -1,15 +1,16 @@
 //! Gradients of parts of a model: low-rank matrices against peft's, and the last layers.
 
+use candle_core::Device;
 use serde_json::Value;
 
 use super::super::engine::Engine;
 use super::super::rates;
-use super::{EXACT, Tolerance, check, engine_of, expected, folder};
+use super::{EXACT, Tolerance, check, engine_of, expected, folder, on_each_device};
 use crate::backbone::{Batch, Dropout, Family, Precision, Source, Weights, is_of_branch, noisy};
 use crate::config::{Lora, TrainConfig};
 
 /// A fixture's adapter on its base model, all of which learns but the base model's own weights.
-fn adapted(name: &str, precision: Precision) -> (Engine, Value) {
+fn adapted(name: &str, on: (Precision, &Device)) -> (Engine, Value) {
     let path = folder(name).join("adapter_config.json");
     let theirs: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let lora = Lora {
@@ -29,15 +30,18 @@ fn adapted(name: &str, precision: Precision) -> (Engine, Value) {
             .collect()
     };
     let base = expected["base"].as_str().unwrap();
-    (engine_of(base, precision, Some((lora, adapter)), rates), expected)
+    (engine_of(base, on, Some((lora, adapter)), rates), expected)
 }
 
 /// peft 0.21: the matrices beside layers and the head; and merged the same rewards.
 #[test]
 fn low_rank_matrices_equal_peft() {
     for name in ["tiny-lora", "tiny-lora-all", "qwen3-lora"] {
-        let (engine, expected) = adapted(name, Precision::F32);
+        let (engine, _) = adapted(name, (Precision::F32, &Device::Cpu));
         assert_eq!(engine.is_by_hand(), name.starts_with("tiny"));
+    }
+    let all_of = |name: &str, device: &Device| {
+        let (engine, expected) = adapted(name, (Precision::F32, device));
         check(name, &engine, &expected, EXACT);
         let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
         let batch = Batch::new(ids.iter().map(Vec::as_slice));
@@ -49,13 +53,16 @@ fn low_rank_matrices_equal_peft() {
             );
         }
         check(name, &engine.by_graph_alone(), &expected, EXACT);
+    };
+    for name in ["tiny-lora", "tiny-lora-all", "qwen3-lora"] {
+        on_each_device(|device| all_of(name, device));
     }
 }
 
 #[test]
 fn low_rank_matrices_in_bf16_are_close_to_peft() {
     for name in ["tiny-lora", "tiny-lora-all"] {
-        let (engine, expected) = adapted(name, Precision::Bf16);
+        let (engine, expected) = adapted(name, (Precision::Bf16, &Device::Cpu));
         let tolerance = Tolerance {
             rewards: 0.02,
             gradients: 0.05,
@@ -67,9 +74,7 @@ fn low_rank_matrices_in_bf16_are_close_to_peft() {
 /// What is dropped is the same on the way back, by hand and by graph: their gradients agree, and differ from those of nothing dropped.
 #[test]
 fn dropped_inputs_are_dropped_on_the_way_back() {
-    let gradients = |by_hand: bool, key: Option<u64>| {
-        let (engine, expected) = adapted("tiny-lora-all", Precision::F32);
-        let engine = if by_hand { engine } else { engine.by_graph_alone() };
+    let gradients = |(engine, expected): (Engine, Value), key: Option<u64>| {
         let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
         let all = key.and_then(|key| Dropout::new(0.2, key, 1, 0));
         let batch = Batch::new(ids.iter().map(Vec::as_slice)).dropping(all);
@@ -84,10 +89,16 @@ fn dropped_inputs_are_dropped_on_the_way_back() {
         let squares = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2));
         squares.sum::<f64>().sqrt() / a.iter().map(|a| f64::from(*a).powi(2)).sum::<f64>().sqrt()
     };
-    let by_hand = gradients(true, Some(1));
-    assert!(distance(&by_hand, &gradients(false, Some(1))) < 1e-4);
-    assert!(distance(&by_hand, &gradients(true, Some(2))) > 0.01);
-    assert!(distance(&by_hand, &gradients(true, None)) > 0.01);
+    let model = |device: &Device| adapted("tiny-lora-all", (Precision::F32, device));
+    let by_hand = |key| gradients(model(&Device::Cpu), key);
+    let dropped = by_hand(Some(1));
+    on_each_device(|device| {
+        let (engine, expected) = model(device);
+        let by_graph = gradients((engine.by_graph_alone(), expected), Some(1));
+        assert!(distance(&dropped, &by_graph) < 1e-4);
+    });
+    assert!(distance(&dropped, &by_hand(Some(2))) > 0.01);
+    assert!(distance(&dropped, &by_hand(None)) > 0.01);
 }
 
 /// The last layer and the head alone, whose gradients are as if all learnt.
@@ -107,13 +118,15 @@ fn gradients_of_the_last_layers_do_not_depend_on_the_rest() {
         "gemma2",
     ] {
         let rates = |weights: &Weights, family| rates::of(weights, family, &config);
-        let engine = engine_of(name, Precision::F32, None, rates);
         let expected = expected(name);
-        assert!(
-            engine.learnt.names.len() < engine.weights.names.len() / 2 + 4,
-            "{name}"
-        );
-        check(name, &engine, &expected, EXACT);
-        check(name, &engine.by_graph_alone(), &expected, EXACT);
+        on_each_device(|device| {
+            let engine = engine_of(name, (Precision::F32, device), None, rates);
+            assert!(
+                engine.learnt.names.len() < engine.weights.names.len() / 2 + 4,
+                "{name}"
+            );
+            check(name, &engine, &expected, EXACT);
+            check(name, &engine.by_graph_alone(), &expected, EXACT);
+        });
     }
 }

@@ -91,10 +91,10 @@ fn control(
     let words: &[&str] = match setting.kind {
         Kind::Choice(words) => words,
         Kind::YesNo => &["yes", "no"],
-        Kind::Whole | Kind::Decimal | Kind::Names => {
+        Kind::Whole | Kind::Decimal | Kind::Names | Kind::Device => {
             let mode = match setting.kind {
                 Kind::Whole => "numeric",
-                Kind::Names => "text",
+                Kind::Names | Kind::Device => "text",
                 _ => "decimal",
             };
             return view! {
