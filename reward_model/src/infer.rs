@@ -1,14 +1,14 @@
 //! Rewards from a model folder.
 
 mod cached;
+mod folder;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision, Source, Weights};
+use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision};
 use crate::classifier::Classifier;
 use crate::config::Method;
 use crate::data::{Encoder, Example};
@@ -22,6 +22,7 @@ use crate::padding;
 use crate::save::{About, Kind, check_tokenizer, kind};
 use crate::train::hash_model;
 use cached::EmbeddingCache;
+use folder::{classifier, modules, read_json};
 
 /// A response's reward.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -264,23 +265,6 @@ impl Scorer {
     }
 }
 
-/// A whole reward model, to compute with it.
-fn classifier(
-    folder: &Path,
-    family: Family,
-    config: &ModelConfig,
-    (precision, device): (Precision, &candle_core::Device),
-) -> Result<Classifier, ModelError> {
-    let mut source = Source::of_model(folder, 0)?;
-    if !source.has(&format!("{}.weight", family.output_name())) {
-        let message = format!("the model has no {}: it gives no reward", family.output_name());
-        return Err(ModelError::content(folder, message));
-    }
-    let mut weights = Weights::default();
-    Classifier::load(family, config, &mut source, &mut weights)?;
-    Classifier::frozen(family, config, &weights.on(device)?, precision)
-}
-
 /// The reward of a pooled vector, and where the last layer is the mean of some heads, these heads' standard deviation.
 fn head_reward(layers: &[DenseLayer], vector: Vec<f32>) -> (f32, Option<f32>) {
     let (last, before) = match layers {
@@ -293,94 +277,4 @@ fn head_reward(layers: &[DenseLayer], vector: Vec<f32>) -> (f32, Option<f32>) {
     let square = |output: &f32| f64::from(output - reward).powi(2);
     let spread = || (outputs.iter().map(square).sum::<f64>() / outputs.len() as f64).sqrt() as f32;
     (reward, is_mean.then(spread))
-}
-
-fn read_json(path: &Path) -> Result<Value, ModelError> {
-    let text = std::fs::read_to_string(path).map_err(ModelError::file(path))?;
-    serde_json::from_str(&text).map_err(|error| ModelError::content(path, error))
-}
-
-/// Pooling and Dense modules as `modules.json` lists them after the Transformer.
-fn modules(folder: &Path, hidden: usize) -> Result<(Pooling, Vec<DenseLayer>), ModelError> {
-    let path = folder.join("modules.json");
-    let list = read_json(&path)?;
-    let (mut pooling, mut layers) = (None::<Pooling>, Vec::<DenseLayer>::new());
-    for module in list.as_array().into_iter().flatten().skip(1) {
-        let place = folder.join(module["path"].as_str().unwrap_or_default());
-        let kind = module["type"].as_str().unwrap_or_default();
-        let file = place.join("config.json");
-        match kind.rsplit('.').next().unwrap_or_default() {
-            "Pooling" if pooling.is_none() => {
-                let read: Pooling = serde_json::from_value(read_json(&file)?)
-                    .map_err(|error| ModelError::content(&file, error))?;
-                if read.word_embedding_dimension != hidden {
-                    let own = read.word_embedding_dimension;
-                    let message = format!("word_embedding_dimension is {own}, but the model's is {hidden}");
-                    return Err(ModelError::content(&file, message));
-                }
-                if !read.supported() {
-                    return Err(ModelError::content(
-                        &file,
-                        "only pooling by first token, maximum and mean is supported",
-                    ));
-                }
-                pooling = Some(read);
-            }
-            "Dense" => {
-                let config = read_json(&file)?;
-                let size = |field: &str| {
-                    let missing = || ModelError::content(&file, format!("no {field}"));
-                    config[field]
-                        .as_u64()
-                        .filter(|size| *size > 0)
-                        .map(|size| size as usize)
-                        .ok_or_else(missing)
-                };
-                let (inner, outer) = (size("in_features")?, size("out_features")?);
-                let tanh = match config["activation_function"].as_str() {
-                    Some("torch.nn.modules.linear.Identity") => false,
-                    Some("torch.nn.modules.activation.Tanh") | None => true,
-                    Some(other) => {
-                        return Err(ModelError::content(&file, format!("{other} is not supported")));
-                    }
-                };
-                let mut source = Source::open(&place.join("model.safetensors"), 0)?;
-                let weight = source
-                    .take("linear.weight", &[outer, inner])?
-                    .flatten_all()?
-                    .to_vec1()?;
-                let bias = source.or_zeros("linear.bias", &[outer])?.to_vec1()?;
-                layers.push(DenseLayer {
-                    inner,
-                    weight,
-                    bias,
-                    tanh,
-                });
-            }
-            _ => {
-                return Err(ModelError::content(
-                    &path,
-                    format!("module {kind} is not supported"),
-                ));
-            }
-        }
-    }
-    let pooling = pooling.ok_or_else(|| ModelError::content(&path, "no Pooling module"))?;
-    let mut width = pooling.width();
-    for layer in &layers {
-        if layer.inner != width {
-            return Err(ModelError::content(
-                &path,
-                "the sizes of the modules do not match",
-            ));
-        }
-        width = layer.bias.len();
-    }
-    if width != 1 || layers.is_empty() {
-        return Err(ModelError::content(
-            &path,
-            "the last module must be a Dense with one output",
-        ));
-    }
-    Ok((pooling, layers))
 }

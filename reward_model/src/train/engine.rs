@@ -1,7 +1,4 @@
-//! Forward and backward over a few texts at a time, side by side on the lanes, and the sum of what comes out.
-//!
-//! A step's pairs are dealt into a fixed number of slots, each of which adds up its gradients one pair after the other; the
-//! slots are then summed in their order. So the numbers do not depend on the number of threads.
+//! Forward and backward over a few texts at a time, side by side on the lanes.
 //!
 //! On a GPU there is one slot, and copies of the weights: those in main memory are what the optimizer moves and what is saved, and
 //! those that learn are copied again for each step. Gradients come back to main memory batch by batch.
@@ -9,20 +6,18 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{Device, Tensor, Var};
-use rayon::prelude::*;
 
+use super::sums::Sums;
 use super::what::whole;
 use crate::backbone::{
     Batch, Family, Floats, Fused, Gradients, Learning, ModelConfig, Packed, Precision, Scratch, WORDS,
-    Weights, WordGradients, add_scaled, computes_plainly, look_up, on_host, trainable,
+    Weights, add_scaled, computes_plainly, look_up, on_host, trainable,
 };
 use crate::classifier::Classifier;
 use crate::error::ModelError;
 
-/// How many sums a step is dealt into; each takes as much memory as the weights without the word embeddings.
+/// How many sums a step is dealt into on the CPU.
 const SLOTS: usize = 4;
-/// Elements that are summed at a time.
-const CHUNK: usize = 1 << 14;
 
 /// Rewards of a batch's texts.
 pub(super) type Rewards<'a> = dyn Fn(&Batch) -> Result<Vec<f32>, ModelError> + Sync + 'a;
@@ -43,7 +38,7 @@ pub(super) struct Engine {
     /// For families that have one, on the CPU: the encoder written by hand. Others go through candle's graph.
     fused: Option<Fused>,
     packed: Packed,
-    slots: Vec<Mutex<Gradients>>,
+    pub sums: Sums,
     /// For as many threads as have computed at once.
     scratch: Mutex<Vec<Scratch>>,
 }
@@ -64,22 +59,7 @@ impl Engine {
         let fused = family.fused(&config, computed, precision)?;
         let fused = fused.map(|fused| fused.learning(&weights, &learning));
         let places = learning.places();
-        let size = |(place, size)| match place {
-            WORDS => Vec::new(),
-            _ => vec![0.0; if learning.learns(place) { size } else { 0 }],
-        };
-        let sums = || weights.sizes().into_iter().enumerate().map(size).collect();
-        let empty = || vec![Vec::new(); weights.names.len()];
-        // The first slot adds up in the step's own gradients.
-        let count = if copies.is_some() { 1 } else { SLOTS };
-        let slots = (0..count).map(|slot| if slot == 0 { empty() } else { sums() });
-        let slot = |weights| {
-            Mutex::new(Gradients {
-                weights,
-                words: WordGradients::default(),
-            })
-        };
-        let slots = slots.map(slot).collect();
+        let sums = Sums::new(if copies.is_some() { 1 } else { SLOTS }, &weights, &learning);
         Ok(Self {
             family,
             config,
@@ -92,14 +72,9 @@ impl Engine {
             classifier,
             fused,
             packed: Packed::default(),
-            slots,
+            sums,
             scratch: Mutex::default(),
         })
-    }
-
-    /// How many sums a step is dealt into.
-    pub fn slots(&self) -> usize {
-        self.slots.len()
     }
 
     /// Whether a batch is better large: what it costs to start an operation does not grow with it.
@@ -163,10 +138,6 @@ impl Engine {
         Self { fused: None, ..self }
     }
 
-    fn slot(&self, slot: usize) -> MutexGuard<'_, Gradients> {
-        self.slots[slot].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Adds a batch's gradients to a slot's sum. `slopes` turns rewards into the loss's slopes by them.
     pub fn add(
         &self,
@@ -174,7 +145,7 @@ impl Engine {
         batch: &Batch,
         slopes: impl FnOnce(&[f32]) -> Vec<f32>,
     ) -> Result<(), ModelError> {
-        let slot = &mut *self.slot(slot);
+        let slot = &mut *self.sums.slot(slot);
         match &self.fused {
             Some(fused) => self.by_hand(fused, slot, batch, slopes),
             None => self.by_graph(slot, batch, slopes),
@@ -270,58 +241,6 @@ impl Engine {
         }
         Ok(store)
     }
-
-    /// Begins a step whose gradients, of the weights that learn, go into `gradients`, which are zero.
-    pub fn begin(&self, gradients: &mut [Vec<f32>]) {
-        self.lend(gradients);
-    }
-
-    /// Gives the first slot the memory of a step's gradients to add up in, or takes it back.
-    fn lend(&self, gradients: &mut [Vec<f32>]) {
-        let slot = &mut *self.slot(0);
-        for (&place, all) in self.places.iter().zip(gradients) {
-            if place != WORDS {
-                std::mem::swap(&mut slot.weights[place], all);
-            }
-        }
-    }
-
-    /// Ends a step: `gradients` become the slots' sums, added in their order, and the slots are empty again.
-    pub fn collect(&self, gradients: &mut [Vec<f32>]) {
-        self.lend(gradients);
-        let mut slots: Vec<_> = (1..self.slots()).map(|slot| self.slot(slot)).collect();
-        for (&place, to) in self.places.iter().zip(gradients.iter_mut()) {
-            if place != WORDS {
-                let from = slots.iter_mut().map(|slot| slot.weights[place].as_mut_slice());
-                add_up(to, from.collect());
-            }
-        }
-        drop(slots);
-        for slot in 0..self.slots() {
-            self.slot(slot).words.add_to(&mut gradients[WORDS]);
-        }
-    }
-}
-
-/// Adds slices to one, in their order, and empties them; a piece of each at a time, which stays in the cache.
-fn add_up(to: &mut [f32], mut from: Vec<&mut [f32]>) {
-    let mut pieces: Vec<Vec<&mut [f32]>> = to.chunks_mut(CHUNK).map(|piece| vec![piece]).collect();
-    for from in &mut from {
-        let more = from.chunks_mut(CHUNK);
-        pieces
-            .iter_mut()
-            .zip(more)
-            .for_each(|(pieces, more)| pieces.push(more));
-    }
-    pieces.into_par_iter().for_each(|mut pieces| {
-        let Some((to, from)) = pieces.split_first_mut() else {
-            return;
-        };
-        for from in from {
-            add_scaled(to, from, 1.0);
-            from.fill(0.0);
-        }
-    });
 }
 
 fn no_gradient(what: &str) -> candle_core::Error {

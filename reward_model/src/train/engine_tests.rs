@@ -105,7 +105,7 @@ fn check(name: &str, engine: &Engine, expected: &Value, tolerance: Tolerance) {
     assert_eq!(names, theirs, "{name}");
 
     let mut gradients: Vec<Vec<f32>> = engine.learnt.sizes().into_iter().map(|n| vec![0.0; n]).collect();
-    engine.begin(&mut gradients);
+    engine.sums.begin(&mut gradients);
     let mut loss = 0.0;
     for (i, pair) in ids.chunks(2).enumerate() {
         let batch = Batch::new(pair.iter().map(Vec::as_slice));
@@ -122,11 +122,11 @@ fn check(name: &str, engine: &Engine, expected: &Value, tolerance: Tolerance) {
             loss += 0.5 * of.loss;
             vec![0.5 * of.slope as f32, -0.5 * of.slope as f32]
         };
-        engine.add(i % engine.slots(), &batch, slopes).unwrap();
+        engine.add(i % engine.sums.count(), &batch, slopes).unwrap();
     }
     let want = expected["loss"].as_f64().unwrap();
     assert!((loss - want).abs() < tolerance.rewards, "{name}: {loss} {want}");
-    engine.collect(&mut gradients);
+    engine.sums.collect(&mut gradients);
     for (name_of, got) in engine.learnt.names.iter().zip(&gradients) {
         let want = &expected["gradients"][name_of];
         let norm = want["norm"].as_f64().unwrap();
@@ -226,14 +226,14 @@ fn graphs_in_bf16_are_close_to_transformers() {
 /// Gradients of some texts, weight by weight, and then their rewards.
 fn learn(engine: &Engine, batch: &Batch) -> Vec<Vec<f32>> {
     let mut gradients: Vec<Vec<f32>> = engine.learnt.sizes().into_iter().map(|n| vec![0.0; n]).collect();
-    engine.begin(&mut gradients);
+    engine.sums.begin(&mut gradients);
     let mut rewards = Vec::new();
     let slopes = |got: &[f32]| {
         rewards = got.to_vec();
         (0..got.len()).map(|i| 0.3 + i as f32).collect()
     };
     engine.add(0, batch, slopes).unwrap();
-    engine.collect(&mut gradients);
+    engine.sums.collect(&mut gradients);
     gradients.push(rewards);
     gradients
 }

@@ -107,7 +107,7 @@ impl<'a> Full<'a> {
     fn deal(&self, pairs: &[usize], size: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
         let mut order = pairs.to_vec();
         order.sort_by_key(|&pair| (std::cmp::Reverse(size(pair)), pair));
-        let mut slots = vec![(0, Vec::new()); self.engine.slots()];
+        let mut slots = vec![(0, Vec::new()); self.engine.sums.count()];
         for pair in order {
             if let Some((tokens, slot)) = slots.iter_mut().min_by_key(|(tokens, _)| *tokens) {
                 *tokens += size(pair);
@@ -148,7 +148,7 @@ impl Learner for Full<'_> {
     ) -> Result<Seen, TrainError> {
         let size = |pair: usize| self.train.tokens(self.pairs.texts_of(pair));
         self.lanes.install(|| self.engine.refresh())?;
-        self.engine.begin(gradients);
+        self.engine.sums.begin(gradients);
         let slots = self.deal(pairs, size);
         let mut seen = Seen::default();
         seen.tokens = pairs.iter().map(|&pair| size(pair)).sum();
@@ -157,7 +157,7 @@ impl Learner for Full<'_> {
             seen.add(part);
             Ok(ControlFlow::Continue(()))
         })?;
-        self.lanes.install(|| self.engine.collect(gradients));
+        self.lanes.install(|| self.engine.sums.collect(gradients));
         Ok(seen)
     }
 

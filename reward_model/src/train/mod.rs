@@ -16,6 +16,7 @@ mod plan;
 mod rates;
 mod run;
 mod speed;
+mod sums;
 mod token_store;
 mod watch;
 mod what;

@@ -79,10 +79,10 @@ fn dropped_inputs_are_dropped_on_the_way_back() {
         let all = key.and_then(|key| Dropout::new(0.2, key, 1, 0));
         let batch = Batch::new(ids.iter().map(Vec::as_slice)).dropping(all);
         let mut gradients: Vec<Vec<f32>> = engine.learnt.sizes().into_iter().map(|n| vec![0.0; n]).collect();
-        engine.begin(&mut gradients);
+        engine.sums.begin(&mut gradients);
         let add = || engine.add(0, &batch, |rewards| vec![1.0; rewards.len()]);
         noisy(key.and_then(|key| Dropout::new(0.5, key, 0, 0)), add).unwrap();
-        engine.collect(&mut gradients);
+        engine.sums.collect(&mut gradients);
         gradients.concat()
     };
     let distance = |a: &[f32], b: &[f32]| {
