@@ -8,12 +8,12 @@ use crate::config::ConfigError;
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What the system said; part of the sentence, so that it is no source of its own.
+        reason: std::io::Error,
     },
     /// A file was read, but its content is not what a model of this kind has.
     #[error("{}: {message}", path.display())]
@@ -37,7 +37,7 @@ pub enum ModelError {
 impl ModelError {
     pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::File { path, source }
+        move |reason| Self::File { path, reason }
     }
 
     pub(crate) fn content(path: &Path, message: impl std::fmt::Display) -> Self {

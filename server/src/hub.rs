@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use domain::run::Device;
+use domain::run::{Device, Precision};
 use hf_hub::{Cache, api::sync::ApiBuilder};
-use reward_model::{Precision, Scorer};
+use reward_model::Scorer;
 use serde_json::Value;
 
-use crate::{base_model::reachable, model::engine_device};
+use crate::{
+    base_model::reachable,
+    model::{engine_device, engine_precision},
+};
 
 /// What every model has, and what some have besides its weights.
 const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
@@ -42,8 +45,9 @@ pub fn find_or_fetch(model: &Path) -> anyhow::Result<PathBuf> {
     }
     let endpoint = std::env::var("HF_ENDPOINT").ok();
     if endpoint.is_none() {
-        reachable("huggingface.co")
-            .map_err(|error| anyhow!("there is no folder {name}, and the Hugging Face hub: {error}"))?;
+        reachable("huggingface.co").map_err(|error| {
+            anyhow!("there is no folder {name}, and the Hugging Face hub cannot be asked for it: {error}")
+        })?;
     }
     fetch(cache, endpoint, name).with_context(|| format!("cannot fetch {name} from the Hugging Face hub"))
 }
@@ -52,9 +56,9 @@ pub fn find_or_fetch(model: &Path) -> anyhow::Result<PathBuf> {
 ///
 /// # Errors
 /// As [`find_or_fetch`], and what of the model is missing or broken.
-pub fn load_scorer(model: &Path, device: Device) -> anyhow::Result<Scorer> {
-    let device = engine_device(device);
-    let load = |folder: PathBuf| Ok(Scorer::load_on(&folder, Precision::F32, device)?);
+pub fn load_scorer(model: &Path, precision: Precision, device: Device) -> anyhow::Result<Scorer> {
+    let (precision, device) = (engine_precision(precision), engine_device(device));
+    let load = |folder: PathBuf| Ok(Scorer::load_on(&folder, precision, device)?);
     let loaded = find_or_fetch(model).and_then(load);
     loaded.map_err(|error| anyhow!("cannot load the model in {}: {error:#}", model.display()))
 }

@@ -5,7 +5,7 @@ mod settings;
 use domain::{prompt, run, score, stats::Proportion};
 use reward_model::{Cut, Message, Metrics, Scored};
 
-pub use settings::{default_config, default_settings, engine_device, train_config};
+pub use settings::{default_config, default_settings, engine_device, engine_precision, train_config};
 
 /// A conversation as the model reads it.
 pub fn messages(messages: &[prompt::Message]) -> Vec<Message> {

@@ -209,9 +209,16 @@ fn what_training_reports_is_what_evaluate_finds() {
         .map(|line| format!("{line}\n"))
         .collect();
     place.file("test.jsonl", held_out);
-    for method in ["head", "full"] {
+    // A decoder has no bias to put the rewards' zero with.
+    let decoder = base().with_file_name("qwen3");
+    let with_decoder = format!("--base {}", decoder.display());
+    for (name, method, more) in [
+        ("head", "head", ""),
+        ("full", "full", ""),
+        ("decoder", "full", &with_decoder),
+    ] {
         let command = format!(
-            "train --data train.jsonl --held-out test.jsonl --method {method} --max-tokens 64 --out {method}"
+            "train --data train.jsonl --held-out test.jsonl --method {method} {more} --max-tokens 64 --out {name}"
         );
         let (ok, trained, error) = place.run(&command);
         assert!(
@@ -219,11 +226,26 @@ fn what_training_reports_is_what_evaluate_finds() {
             "{error}"
         );
         assert_eq!(row(&trained, "pairs"), "56 to learn from, 24 held out");
-        let found = place.done(&format!("evaluate --model {method}/model --data test.jsonl"));
+        let found = place.done(&format!("evaluate --model {name}/model --data test.jsonl"));
         for what in ["accuracy", "AUC", "longest wins", "reward", "log loss"] {
-            assert_eq!(row(&trained, what), row(&found, what), "{method}");
+            assert_eq!(row(&trained, what), row(&found, what), "{name}");
         }
     }
+}
+
+#[test]
+fn two_trainings_do_not_share_a_folder() {
+    let place = Place::new();
+    place.file("train.jsonl", lines(20));
+    let taken = place.0.join("out");
+    fs::create_dir(&taken).unwrap();
+    let lock = fs::File::create(taken.join(".lock")).unwrap();
+    lock.lock().unwrap();
+    let train = "train --data train.jsonl --max-tokens 64 --out out";
+    let error = place.refused(train);
+    assert!(error.contains("another training works in out"), "{error}");
+    drop(lock);
+    place.done(train);
 }
 
 #[test]
@@ -268,10 +290,32 @@ fn what_is_broken_or_unknown_is_named() {
     place.file("run.toml", "epochs = 2.5\n");
     let error = place.refused(train);
     assert!(error.contains("run.toml:1: epochs: invalid type"), "{error}");
+    place.file("empty.jsonl", "");
+    place.file("one.jsonl", lines(1));
     for (args, said) in [
         (
             "train --data nowhere.jsonl --out other",
             "cannot read nowhere.jsonl",
+        ),
+        (
+            "train --data empty.jsonl --max-tokens 64 --out other",
+            "the files hold no pairs to learn from",
+        ),
+        (
+            "train --data one.jsonl --max-tokens 64 --out other --held-out-share 0.999",
+            "all 1 pairs are held out, which goes by prompt",
+        ),
+        (
+            "train --data good.jsonl --max-tokens 64 --out other --held-out-share 0 --keep best",
+            "setting keep: goes by held-out pairs, and none are held out",
+        ),
+        (
+            "train --project P --out other",
+            "'--project <NAME>' cannot be used with '--out <FOLDER>'",
+        ),
+        (
+            "train --data good.jsonl --out other --held-out 20",
+            "for 20 % of the prompts give --held-out-share 0.2",
         ),
         (
             "train --data good.jsonl --out other --held-out-share 1.5",

@@ -2,7 +2,7 @@
 
 use super::what;
 use crate::backbone::{Family, ModelConfig};
-use crate::config::{ConfigError, TrainConfig};
+use crate::config::{ConfigError, Keep, TrainConfig};
 use crate::data::Pair;
 use crate::error::TrainError;
 use crate::save::check_base_model;
@@ -36,6 +36,22 @@ pub(super) fn device(config: &TrainConfig) -> Result<candle_core::Device, Config
     config.device.open().map_err(|message| ConfigError {
         field: "device",
         message,
+    })
+}
+
+/// What is decided by held-out pairs wants some.
+pub(super) fn needs_held_out(config: &TrainConfig, held_out: usize) -> Result<(), ConfigError> {
+    let field = match config.keep {
+        Keep::Best => "keep",
+        Keep::Last if config.patience > 0 => "patience",
+        Keep::Last => return Ok(()),
+    };
+    if held_out > 0 {
+        return Ok(());
+    }
+    Err(ConfigError {
+        field,
+        message: "goes by held-out pairs, and none are held out".to_owned(),
     })
 }
 

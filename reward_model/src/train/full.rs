@@ -191,6 +191,10 @@ impl Learner for Full<'_> {
             .collect())
     }
 
+    fn can_shift(&self) -> bool {
+        self.engine.family.output_bias().is_some()
+    }
+
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {
         let (weights, family) = (&self.engine.whole()?, self.engine.family);
         let of = |end: &str| weights.var(&format!("{}.{end}", family.output_name()));

@@ -143,6 +143,10 @@ impl Learner for Head<'_> {
         Ok(Some(rewards))
     }
 
+    fn can_shift(&self) -> bool {
+        true
+    }
+
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {
         let members = self.counts.len();
         let heads = Linear {

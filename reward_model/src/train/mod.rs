@@ -116,7 +116,9 @@ trait Learner {
     ) -> Result<Seen, TrainError>;
     /// Rewards of the held-out pairs; nothing when `stop` was raised on the way.
     fn held_out(&mut self, stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError>;
-    /// Moves all rewards by `shift` and writes the folder.
+    /// Whether the model has a bias that moves all rewards.
+    fn can_shift(&self) -> bool;
+    /// Moves all rewards by `shift`, if it can, and writes the folder.
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError>;
 }
 
@@ -165,6 +167,7 @@ fn train_on(
     let base_hash = base_hash.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let held_out: &[Pair] = &request.held_out;
     let held_out = Pairs::survey(&held_out, config)?;
+    check::needs_held_out(config, held_out.len())?;
     let fingerprint = identity::fingerprint(config, &base_hash, [&train.hash, &held_out.hash]);
     let changed = || TrainError::Changed {
         run_dir: request.run_dir.to_owned(),

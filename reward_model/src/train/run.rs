@@ -288,10 +288,11 @@ impl<'a> Run<'a> {
             self.checkpoints.restore_best(best.step, self.learner.weights())?;
             (step, metrics) = (best.step, Some(best.metrics));
         }
-        // The loss leaves the rewards' zero open; the held-out responses' mean is put there.
-        let shift = -metrics.as_ref().map_or(0.0, |metrics| metrics.mean_reward);
+        // The loss leaves the rewards' zero open; the held-out responses' mean is put there, where the model has a bias for it.
+        let mean = metrics.as_ref().map_or(0.0, |metrics| metrics.mean_reward);
+        let shift = if self.learner.can_shift() { -mean } else { 0.0 };
         if let Some(metrics) = &mut metrics {
-            metrics.mean_reward = 0.0;
+            metrics.mean_reward += shift;
             metrics.reward_range = metrics.reward_range.map(|reward| reward + shift);
         }
         let about = About {

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Context, anyhow, bail};
-use domain::{import::OnError, run::Device};
+use domain::{
+    import::OnError,
+    run::{Device, Precision},
+};
 use reward_model::{Example, Metrics, ScoredPair, Scorer};
 use serde_json::json;
 
@@ -25,6 +28,9 @@ pub struct Args {
     /// JSONL, plain or gzip, in TRL's preference form or Anthropic's HH.
     #[arg(long, num_args = 1.., required = true, value_name = "FILE")]
     data: Vec<PathBuf>,
+    /// Numbers that products are computed in: f32 or bf16.
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
     /// What it is computed on: cpu, or in a build for it cuda (cuda:1 for the second GPU).
     #[arg(long, default_value = "cpu")]
     device: Device,
@@ -45,7 +51,7 @@ fn evaluate(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let preferences = preference_files::read(&args.data, args.on_error)?;
     tell_left_out(&preferences.left_out);
-    let scorer = hub::load_scorer(&args.model, args.device)?;
+    let scorer = hub::load_scorer(&args.model, args.precision, args.device)?;
     let (metrics, cut) = measure(&scorer, preferences.pairs)?;
     let seconds = started.elapsed().as_secs_f64();
     if args.json {

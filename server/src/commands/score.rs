@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use domain::{
     formats::{Format, Lines},
-    run::Device,
+    run::{Device, Precision},
     score::{PromptText, ScoreItem, Scored},
 };
 use serde_json::{Value, json};
@@ -34,6 +34,9 @@ pub struct Args {
     /// A model folder instead, or a model's name on the Hugging Face hub.
     #[arg(long, value_name = "NAME|FOLDER", conflicts_with = "run")]
     model: Option<PathBuf>,
+    /// Numbers that products are computed in: f32 or bf16.
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
     /// What it is computed on: cpu, or in a build for it cuda (cuda:1 for the second GPU).
     #[arg(long, default_value = "cpu")]
     device: Device,
@@ -54,11 +57,11 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         (None, Some(run)) => run_folder(&config.data_dir, run).join("model"),
         (None, None) => anyhow::bail!("give --run or --model"),
     };
-    tokio::task::spawn_blocking(move || score_lines(&folder, args.device)).await?
+    tokio::task::spawn_blocking(move || score_lines(&folder, args.precision, args.device)).await?
 }
 
-fn score_lines(folder: &Path, device: Device) -> anyhow::Result<()> {
-    let scorer = hub::load_scorer(folder, device)?;
+fn score_lines(folder: &Path, precision: Precision, device: Device) -> anyhow::Result<()> {
+    let scorer = hub::load_scorer(folder, precision, device)?;
     let mut lines = Lines::new(std::io::stdin().lock());
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     loop {

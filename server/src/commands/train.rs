@@ -219,10 +219,13 @@ fn line(progress: &Progress) -> String {
         Stage::Waiting => "reads the data and the base model".into(),
         Stage::Embedding { done, of } => format!("reads the texts: {done} of {of}"),
         Stage::Training => format!(
-            "step {} of {}: loss {:.4}, {:.1} pairs a second, {} left",
+            "step {} of {}: loss {}, {:.1} pairs a second, {} left",
             progress.step,
             progress.steps,
-            progress.points.last().map_or(f64::NAN, |point| point.loss),
+            progress
+                .points
+                .last()
+                .map_or_else(|| "–".to_owned(), |point| format!("{:.4}", point.loss)),
             progress.pairs_per_second.unwrap_or_default(),
             app::text::duration(progress.seconds_left.unwrap_or_default())
         ),

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use domain::{import::OnError, run::Method};
-use reward_model::{About, Event, Metrics, TrainConfig, TrainOutcome, TrainRequest};
+use reward_model::{About, Event, Metrics, TrainConfig, TrainError, TrainOutcome, TrainRequest};
 use serde_json::json;
 
 use super::{serve::stop_signal, setting_flags::SettingFlags};
@@ -33,23 +33,28 @@ pub struct FileArgs {
     #[arg(long, num_args = 1.., value_name = "FILE", requires = "out")]
     data: Vec<PathBuf>,
     /// Folder of the base model, or its name on the Hugging Face hub [default: as --config or --base-model say].
-    #[arg(long, value_name = "NAME|FOLDER", requires = "data")]
+    #[arg(
+        long,
+        value_name = "NAME|FOLDER",
+        requires = "data",
+        conflicts_with = "project"
+    )]
     base: Option<PathBuf>,
     /// TOML with settings by the engine's names, such as `epochs = 2`; flags win over it.
-    #[arg(long, value_name = "FILE", requires = "data")]
+    #[arg(long, value_name = "FILE", requires = "data", conflicts_with = "project")]
     config: Option<PathBuf>,
     /// Folder for the model, its curves and metrics, and for checkpoints on the way; the same command goes on where it
     /// was stopped.
-    #[arg(long, value_name = "FOLDER", requires = "data")]
+    #[arg(long, value_name = "FOLDER", requires = "data", conflicts_with = "project")]
     out: Option<PathBuf>,
     /// Share of the prompts held out [default: 0.1].
-    #[arg(long, value_name = "SHARE", requires = "data", conflicts_with = "held_out")]
+    #[arg(long, value_name = "SHARE", requires = "data", conflicts_with_all = ["held_out", "project"])]
     held_out_share: Option<f64>,
     /// Folder of embeddings that runs of a head share [default: in the folder of --out].
-    #[arg(long, value_name = "FOLDER", requires = "data")]
+    #[arg(long, value_name = "FOLDER", requires = "data", conflicts_with = "project")]
     cache: Option<PathBuf>,
     /// stop: train on nothing if a line is broken; skip: train on the rest.
-    #[arg(long, value_name = "stop|skip", requires = "data")]
+    #[arg(long, value_name = "stop|skip", requires = "data", conflicts_with = "project")]
     on_error: Option<OnError>,
 }
 
@@ -96,6 +101,7 @@ fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
         threads: None,
     };
     let unwritten = || format!("cannot keep the run's course in {}", out.display());
+    let _alone = Alone::in_folder(&out)?;
     let mut recorder = Recorder::open(&out).with_context(unwritten)?;
     let mut problem = None;
     let progress = Progress::new("starts");
@@ -113,7 +119,14 @@ fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
     let outcome = reward_model::train(&request, &mut on_event, stop);
     progress.end();
     // The engine's sentences hold their causes already.
-    let outcome = outcome.map_err(|error| anyhow!("{error}"))?;
+    let outcome = outcome.map_err(|error| match error {
+        TrainError::NoPairs if request.held_out.is_empty() => anyhow!("the files hold no pairs to learn from"),
+        TrainError::NoPairs => anyhow!(
+            "there is nothing to learn from: all {} pairs are held out, which goes by prompt; give --held-out-share or --held-out",
+            request.held_out.len()
+        ),
+        error => anyhow!("{error}"),
+    })?;
     if let Some(problem) = problem {
         return Err(problem).with_context(unwritten);
     }
@@ -128,6 +141,45 @@ fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
             write_metrics(&out, &about, metrics.as_ref(), counts).with_context(unwritten)?;
             print!("{}", summary::table(&rows(&model_dir, &about, metrics, counts)));
             Ok(())
+        }
+    }
+}
+
+/// A folder that this command alone works in, for as long as this lives; a process that is killed lets go of it too.
+struct Alone {
+    folder: PathBuf,
+    _lock: fs::File,
+}
+
+const LOCK: &str = ".lock";
+
+impl Alone {
+    fn in_folder(folder: &Path) -> anyhow::Result<Alone> {
+        let unusable = || format!("cannot write to {}", folder.display());
+        fs::create_dir_all(folder).with_context(unusable)?;
+        let lock = fs::File::create(folder.join(LOCK)).with_context(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Alone {
+                folder: folder.to_owned(),
+                _lock: lock,
+            }),
+            Err(fs::TryLockError::WouldBlock) => bail!(
+                "another training works in {}: wait for it, or name another folder",
+                folder.display()
+            ),
+            Err(fs::TryLockError::Error(error)) => Err(error).with_context(unusable),
+        }
+    }
+}
+
+impl Drop for Alone {
+    /// What was refused leaves no folder.
+    fn drop(&mut self) {
+        let is_bare = fs::read_dir(&self.folder)
+            .is_ok_and(|mut files| files.all(|file| file.is_ok_and(|file| file.file_name() == LOCK)));
+        if is_bare {
+            drop(fs::remove_file(self.folder.join(LOCK)));
+            drop(fs::remove_dir(&self.folder));
         }
     }
 }
@@ -162,6 +214,15 @@ fn split(choice: &FileChoice) -> anyhow::Result<Split> {
         return Ok(split);
     }
     let files: Vec<PathBuf> = choice.held_out.iter().map(PathBuf::from).collect();
+    if let [word] = choice.held_out.as_slice()
+        && let Ok(percent) = word.trim_end_matches('%').parse::<f64>()
+        && !files[0].exists()
+    {
+        let share = percent / 100.0;
+        bail!(
+            "--held-out: with --data it names files; for {percent} % of the prompts give --held-out-share {share}"
+        );
+    }
     let held_out = preference_files::read(&files, on_error)?;
     let split = split::against(data, on_error, held_out.pairs)?;
     tell_left_out(&split.left_out);

@@ -9,7 +9,7 @@ use reward_model::{TrainConfig, loss::Ties};
 /// Two spellings of one choice, each into the other.
 macro_rules! same_choice {
     ($to_engine:ident, $to_domain:ident, $domain:ty, $engine:ty, [$($variant:ident),*]) => {
-        fn $to_engine(choice: $domain) -> $engine {
+        pub fn $to_engine(choice: $domain) -> $engine {
             match choice {
                 $(<$domain>::$variant => <$engine>::$variant,)*
             }
