@@ -23,7 +23,8 @@ impl Fused {
         scratch: &mut Scratch,
     ) -> candle_core::Result<Vec<f32>> {
         let (layers, mut tapes) = (packed.layers.len(), take(&mut scratch.layers));
-        tapes.resize_with(if keep { layers } else { 1 }, LayerTape::default);
+        // Those of training lie still while something is measured: they would be freed and made again.
+        tapes.resize_with(tapes.len().max(if keep { layers } else { 1 }), LayerTape::default);
         let (mut x, mut next) = (take(&mut tapes[0].x), Vec::new());
         self.embed(weights, batch, scratch, &mut x)?;
         for (i, layer) in packed.layers.iter().enumerate() {
