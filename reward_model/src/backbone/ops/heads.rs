@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::super::kernels;
 use super::super::kernels::units::{Panels, Precision, Rows, Turned, Write, multiply, multiply_part};
-use super::attention::Span;
+use super::meeting::Span;
 
 /// Query rows worked on at once: their scores against 512 keys stay in the second-level cache.
 const BLOCK: usize = 48;

@@ -7,6 +7,7 @@ mod attention;
 mod heads;
 mod known;
 mod linear;
+mod meeting;
 mod norm;
 mod padded;
 pub(crate) mod plain;
@@ -18,8 +19,8 @@ use std::ops::{Deref, Range};
 use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor, bail};
 
 pub(crate) use activation::Activation;
-pub(crate) use attention::{Attention, Offsets, Segment, Span};
 pub(crate) use linear::{linear, project};
+pub(crate) use meeting::{Attention, Offsets, Segment, Span};
 pub(crate) use norm::{layer_norm, rms_norm};
 pub(crate) use rope::{Rope, Rotation};
 pub(crate) use softmax::softmax;

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::attention::{Attention, Segment};
+use super::meeting::{Attention, Segment};
 use super::softmax::plain_softmax;
 
 /// Added to the score of a key that is not seen. A row that sees none, which is padding, comes out as some mean, not as NaN.
