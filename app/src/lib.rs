@@ -35,4 +35,6 @@ pub mod settings;
 #[cfg(feature = "ssr")]
 pub mod shell;
 #[cfg(feature = "ssr")]
+pub mod typed;
+#[cfg(feature = "ssr")]
 pub mod viewer;

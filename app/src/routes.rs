@@ -10,7 +10,7 @@ use leptos_router::{
 };
 
 use crate::pages::{
-    account, corrections, export, home, import, join, judge, missing, project, runs, scores, setup, sign_in,
+    account, confirm, corrections, export, home, import, join, judge, missing, project, runs, scores, setup, sign_in,
     team,
 };
 
@@ -27,6 +27,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/sign-in") view=sign_in::SignInPage ssr=whole.clone() />
                 <Route path=path!("/join/:token") view=join::JoinPage ssr=whole.clone() />
                 <Route path=path!("/team") view=team::TeamPage ssr=whole.clone() />
+                <Route path=path!("/confirm") view=confirm::ConfirmPage ssr=whole.clone() />
                 <Route path=path!("/account") view=account::AccountPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id") view=project::ProjectPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/judge") view=judge::JudgePage ssr=whole.clone() />

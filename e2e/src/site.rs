@@ -3,13 +3,16 @@
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 
 use crate::Programs;
+
+/// What the server tells whoever started it.
+const TERMINAL: &str = "terminal.txt";
 
 /// A server that is killed, and whose data go, when this is dropped.
 #[derive(Debug)]
@@ -48,6 +51,13 @@ impl Site {
     pub async fn restart(&mut self, programs: &Programs) -> Result<()> {
         self.process = serve(programs, self.port, &self.data)?;
         self.wait_until_up().await
+    }
+
+    /// The code that a fresh installation shows in its terminal.
+    pub fn setup_code(&self) -> Result<String> {
+        let told = std::fs::read_to_string(self.data.join(TERMINAL))?;
+        let code = told.lines().find_map(|line| line.strip_prefix("The set-up code is "));
+        Ok(code.context("the server showed no set-up code")?.to_owned())
     }
 
     async fn wait_until_up(&mut self) -> Result<()> {
@@ -89,7 +99,7 @@ fn serve(programs: &Programs, port: u16, data: &Path) -> Result<Child> {
         .env_remove("TOUCHSTONE_DATABASE_URL")
         .env_remove("TOUCHSTONE_PUBLIC_URL")
         .current_dir(data)
-        .stdout(Stdio::null())
+        .stdout(std::fs::File::create(data.join(TERMINAL))?)
         .stderr(log);
     if let Some(base) = &programs.base_model {
         command.env("TOUCHSTONE_BASE_MODEL", base);

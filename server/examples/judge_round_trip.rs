@@ -60,9 +60,8 @@ async fn measure(folder: &std::path::Path, judgements: usize) -> Result<()> {
         scoring: Arc::new(ScoringService::new(&std::env::temp_dir())),
     };
     let settings = Settings {
-        secure_cookies: false,
-        behind_proxy: false,
         max_upload_mb: 1,
+        ..Settings::default()
     };
     let service =
         router(AppState::new(services, settings), site).into_make_service_with_connect_info::<SocketAddr>();

@@ -1,7 +1,7 @@
 //! Invitations by link: single use, with an end.
 
 use domain::{Millis, permission::Role, user::User};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set, sea_query::Expr};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Set, sea_query::Expr};
 use uuid::Uuid;
 
 use crate::{
@@ -100,10 +100,51 @@ impl Store {
     }
 }
 
+/// Invitations that can still be used: their maker, too, could still make them.
 fn open() -> sea_orm::Select<invite::Entity> {
     invite::Entity::find()
         .filter(invite::Column::UsedAt.is_null())
         .filter(invite::Column::ExpiresAt.gt(now()))
+        .filter(Expr::cust(maker_may()))
+}
+
+/// Whether the maker of an invitation has the right to make it now.
+fn maker_may() -> String {
+    let pairs = Role::ALL
+        .into_iter()
+        .flat_map(|maker| Role::ALL.map(|invited| (maker, invited)));
+    let allowed: Vec<String> = pairs
+        .filter(|(maker, invited)| maker.may_invite(*invited))
+        .map(|(maker, invited)| {
+            format!(
+                "(maker.role = '{}' AND invite.role = '{}')",
+                maker.as_str(),
+                invited.as_str()
+            )
+        })
+        .collect();
+    format!(
+        "EXISTS (SELECT 1 FROM \"user\" maker WHERE maker.id = invite.created_by AND maker.disabled_at IS NULL AND ({}))",
+        allowed.join(" OR ")
+    )
+}
+
+/// Ends the invitations of `maker` that someone of `role` may not make; of None, all of them.
+pub(crate) async fn end_invites(
+    transaction: &DatabaseTransaction,
+    maker: Uuid,
+    role: Option<Role>,
+) -> Result<(), StoreError> {
+    let lost = Role::ALL
+        .into_iter()
+        .filter(|invited| !role.is_some_and(|role| role.may_invite(*invited)));
+    invite::Entity::delete_many()
+        .filter(invite::Column::CreatedBy.eq(maker))
+        .filter(invite::Column::UsedAt.is_null())
+        .filter(invite::Column::Role.is_in(lost.map(Role::as_str)))
+        .exec(transaction)
+        .await?;
+    Ok(())
 }
 
 impl TryFrom<invite::Model> for Invite {

@@ -1,11 +1,14 @@
 //! Who takes part, and invitations.
 
+mod tokens;
+
 use domain::{
     permission::{Permission, Role},
     user::User,
 };
 use leptos::prelude::*;
-use store::invite::Invite;
+use store::{api_token::ApiToken, invite::Invite};
+use tokens::TeamTokens;
 
 use crate::{
     components::{Page, page_with},
@@ -23,16 +26,18 @@ pub fn TeamPage() -> impl IntoView {
             viewer,
             store.list_people().await?,
             store.list_open_invites().await?,
+            store.list_all_api_tokens().await?,
         ))
     };
     page_with(
         data,
-        |(viewer, people, invites)| view! { <Team viewer people invites /> },
+        |(viewer, people, invites, tokens)| view! { <Team viewer people invites tokens /> },
     )
 }
 
 #[component]
-fn Team(viewer: User, people: Vec<User>, invites: Vec<Invite>) -> impl IntoView {
+fn Team(viewer: User, people: Vec<User>, invites: Vec<Invite>, tokens: Vec<ApiToken>) -> impl IntoView {
+    let holders = people.clone();
     let rows: Vec<_> = people
         .into_iter()
         .map(|person| person_row(person, &viewer))
@@ -71,10 +76,29 @@ fn Team(viewer: User, people: Vec<User>, invites: Vec<Invite>) -> impl IntoView 
                     <button class="primary">"Make the link"</button>
                 </form>
                 <p class="soft small">"A link makes one account and holds for seven days."</p>
+                {reach_of_links()}
                 {any_open.then(|| view! { <ul class="stack tight">{open}</ul> })}
             </section>
+            <TeamTokens tokens people=holders />
         </Page>
     }
+}
+
+/// A sentence where others cannot open the links: they would lead to their own machines.
+fn reach_of_links() -> Option<impl IntoView> {
+    let base = context::base_url();
+    let is_here_alone = ["://localhost", "://127.", "://[::1]"]
+        .iter()
+        .any(|here| base.contains(here));
+    is_here_alone.then(|| {
+        view! {
+            <p class="soft small">
+                "Links made now lead to " <code>{base.to_string()}</code>
+                ", which only this machine can open. For others, start Touchstone with the address that they use: "
+                <code>"TOUCHSTONE_PUBLIC_URL"</code> "."
+            </p>
+        }
+    })
 }
 
 fn person_row(person: User, viewer: &User) -> impl IntoView + use<> {

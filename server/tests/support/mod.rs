@@ -28,6 +28,7 @@ const HOST: &str = "touchstone.test";
 /// A server over a database of its own.
 pub struct TestApp {
     pub db: TestDb,
+    setup_code: String,
     router: Router,
 }
 
@@ -37,6 +38,8 @@ pub struct Browser {
     pub cookies: BTreeMap<String, String>,
     /// The `Origin` of what it posts; None to leave it out.
     pub origin: Option<String>,
+    /// What the terminal shows of a fresh installation.
+    pub setup_code: String,
 }
 
 /// What came back.
@@ -55,6 +58,12 @@ impl TestApp {
 
     /// A server on this database.
     pub fn on(db: TestDb) -> TestApp {
+        TestApp::reached_over(db, false)
+    }
+
+    /// A server on this database that people reach over TLS, or not.
+    pub fn reached_over(db: TestDb, https: bool) -> TestApp {
+        let scheme = if https { "https" } else { "http" };
         let site = Site::built_in();
         let services = Services {
             store: db.store(),
@@ -62,16 +71,18 @@ impl TestApp {
             hash_secret,
             data_dir: std::env::temp_dir().as_path().into(),
             site: Arc::new(site.names()),
-            public_url: format!("http://{HOST}").as_str().into(),
+            public_url: format!("{scheme}://{HOST}").as_str().into(),
             scoring: Arc::new(ScoringService::new(&std::env::temp_dir())),
         };
         let settings = Settings {
-            secure_cookies: false,
-            behind_proxy: false,
+            secure_cookies: https,
             max_upload_mb: 16,
+            ..Settings::default()
         };
+        let state = AppState::new(services, settings);
         TestApp {
-            router: router(AppState::new(services, settings), site),
+            setup_code: state.setup_code.as_str().to_owned(),
+            router: router(state, site),
             db,
         }
     }
@@ -82,6 +93,7 @@ impl TestApp {
             router: self.router.clone(),
             cookies: BTreeMap::new(),
             origin: Some(format!("http://{HOST}")),
+            setup_code: self.setup_code.clone(),
         }
     }
 
@@ -112,7 +124,7 @@ impl Browser {
         self.send(Method::GET, path, &[], String::new()).await
     }
 
-    /// Posts a form.
+    /// Posts a form; that of the set-up with the terminal's code, unless it has one.
     pub async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Answer {
         let encode = |text: &str| -> String {
             text.bytes()
@@ -122,8 +134,12 @@ impl Browser {
                 })
                 .collect()
         };
+        let code = [("code", self.setup_code.as_str())];
+        let adds_code = path == "/setup" && form.iter().all(|(key, _)| *key != "code");
+        let added = if adds_code { code.as_slice() } else { &[] };
         let pairs: Vec<String> = form
             .iter()
+            .chain(added)
             .map(|(key, value)| format!("{}={}", encode(key), encode(value)))
             .collect();
         let kind = ("content-type", "application/x-www-form-urlencoded");
