@@ -11,6 +11,7 @@ use crate::{
     error::AppError,
     islands::judge::{DeskStart, JudgeDesk},
     judging::Desk,
+    prose::Prose,
     viewer::require,
 };
 
@@ -33,7 +34,7 @@ pub fn JudgePage() -> impl IntoView {
                         view! {
                             <details class="judge-instructions">
                                 <summary>"Instructions"</summary>
-                                <div class="prose" dir="auto" inner_html=html></div>
+                                <Prose html=html />
                             </details>
                         }
                     })}
