@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-/// A block of safe HTML, made by the server (`context::Services::markdown`) and by nobody else.
+/// A block of safe HTML, made by the server (`rendering::Rendering`) and by nobody else.
 #[component]
 pub fn Prose(#[prop(into)] html: String) -> impl IntoView {
     view! { <div class="prose" dir="auto" inner_html=html></div> }

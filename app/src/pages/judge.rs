@@ -84,6 +84,9 @@ async fn start(
             .map(|own| (own.judgement.id, own.judgement.comparison_id)),
     };
     let instructions = desk.project.instructions.trim();
-    let instructions = (!instructions.is_empty()).then(|| (context::services().markdown)(instructions));
+    let instructions = match instructions {
+        "" => None,
+        text => Some(context::render(text).await),
+    };
     Ok((desk.project, instructions, start))
 }
