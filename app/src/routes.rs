@@ -10,8 +10,8 @@ use leptos_router::{
 };
 
 use crate::pages::{
-    account, confirm, corrections, export, home, import, join, judge, missing, project, runs, scores, setup, sign_in,
-    team,
+    account, confirm, corrections, export, home, import, join, judge, missing, project, runs, scores, setup,
+    sign_in, team,
 };
 
 /// The application: one router over all pages.

@@ -21,7 +21,13 @@ impl Typed {
     pub fn to_cookie(&self, secure: bool) -> String {
         let is_empty = self.name.is_empty() && self.email.is_empty();
         let seconds = if is_empty { 0 } else { 300 };
-        let kept = |text: &str| if text.len() > MAX { String::new() } else { flash::hex(text) };
+        let kept = |text: &str| {
+            if text.len() > MAX {
+                String::new()
+            } else {
+                flash::hex(text)
+            }
+        };
         let secure = if secure { "; Secure" } else { "" };
         format!(
             "{COOKIE}={}.{}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}",

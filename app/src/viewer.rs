@@ -14,7 +14,10 @@ pub fn viewer() -> Option<User> {
 
 /// The session of this browser, if one is in force.
 pub fn session() -> Option<Session> {
-    use_context::<Parts>()?.extensions.get::<Option<Session>>()?.clone()
+    use_context::<Parts>()?
+        .extensions
+        .get::<Option<Session>>()?
+        .clone()
 }
 
 /// The person who is signed in, if their role has this permission. Every server function calls this first.

@@ -194,8 +194,16 @@ mod tests {
         let export = "/api/v1/projects/018f/export.jsonl";
         assert!(Scope::Score.opens("/api/v1/score") && !Scope::Score.opens(export));
         assert!(Scope::Data.opens(export) && !Scope::Data.opens("/api/v1/score"));
-        for unknown in ["/api/v1/scores", "/api/v1/people", "/api/v1/projects/018f", "/api/v1/projects/018f/runs"] {
-            assert!(!Scope::Score.opens(unknown) && !Scope::Data.opens(unknown), "{unknown}");
+        for unknown in [
+            "/api/v1/scores",
+            "/api/v1/people",
+            "/api/v1/projects/018f",
+            "/api/v1/projects/018f/runs",
+        ] {
+            assert!(
+                !Scope::Score.opens(unknown) && !Scope::Data.opens(unknown),
+                "{unknown}"
+            );
             assert!(Scope::All.opens(unknown));
         }
     }

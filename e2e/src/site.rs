@@ -56,7 +56,9 @@ impl Site {
     /// The code that a fresh installation shows in its terminal.
     pub fn setup_code(&self) -> Result<String> {
         let told = std::fs::read_to_string(self.data.join(TERMINAL))?;
-        let code = told.lines().find_map(|line| line.strip_prefix("The set-up code is "));
+        let code = told
+            .lines()
+            .find_map(|line| line.strip_prefix("The set-up code is "));
         Ok(code.context("the server showed no set-up code")?.to_owned())
     }
 

@@ -11,7 +11,9 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, schema: &SchemaManager) -> Result<(), DbErr> {
-        schema.drop_table(Table::drop().table("session").to_owned()).await?;
+        schema
+            .drop_table(Table::drop().table("session").to_owned())
+            .await?;
         schema.create_table(session()).await?;
         schema.create_index(index("session", &["user_id"])).await?;
         // One column a statement: SQLite knows no other way.
@@ -29,7 +31,9 @@ impl MigrationTrait for Migration {
         schema
             .alter_table(token().drop_column("expires_at").to_owned())
             .await?;
-        schema.drop_table(Table::drop().table("session").to_owned()).await?;
+        schema
+            .drop_table(Table::drop().table("session").to_owned())
+            .await?;
         schema.create_table(session_before()).await?;
         schema.create_index(index("session", &["expires_at"])).await
     }

@@ -105,7 +105,11 @@ impl Address {
     /// Whether a name, with its port if it has one, can stand for this server and nothing else: the public one, an IP
     /// address (nobody can point it elsewhere), this machine's own names as long as no public one was given.
     pub fn is_own_host(&self, host: &str) -> bool {
-        if self.public.split_once("://").is_some_and(|(_, own)| own.eq_ignore_ascii_case(host)) {
+        if self
+            .public
+            .split_once("://")
+            .is_some_and(|(_, own)| own.eq_ignore_ascii_case(host))
+        {
             return true;
         }
         let Ok(authority) = host.parse::<Authority>() else {
@@ -142,7 +146,9 @@ impl FromRequestParts<AppState> for BaseUrl {
 /// Tells pages the address that links are made of.
 pub async fn tell_pages(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let base = state.address.base(request.headers());
-    request.extensions_mut().insert(app::context::BaseUrl(base.into()));
+    request
+        .extensions_mut()
+        .insert(app::context::BaseUrl(base.into()));
     next.run(request).await
 }
 
@@ -185,7 +191,12 @@ mod tests {
         let guessed = Address::new("http://127.0.0.1:8080", true);
         let rebound = "evil.example:8080";
         assert!(!guessed.is_own_origin("http://evil.example:8080", rebound));
-        for host in ["127.0.0.1:8080", "localhost:8080", "[::1]:8080", "192.168.1.5:8080"] {
+        for host in [
+            "127.0.0.1:8080",
+            "localhost:8080",
+            "[::1]:8080",
+            "192.168.1.5:8080",
+        ] {
             assert!(guessed.is_own_origin(&format!("http://{host}"), host), "{host}");
         }
         let public = Address::new("https://touch.example", false);
@@ -197,7 +208,9 @@ mod tests {
     #[test]
     fn links_are_of_the_address_that_people_use() {
         let with = |host: &'static str| -> HeaderMap {
-            [(header::HOST, HeaderValue::from_static(host))].into_iter().collect()
+            [(header::HOST, HeaderValue::from_static(host))]
+                .into_iter()
+                .collect()
         };
         let guessed = Address::new("http://127.0.0.1:8080", true);
         assert_eq!(guessed.base(&with("192.168.1.5:8080")), "http://192.168.1.5:8080");

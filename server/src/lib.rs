@@ -15,6 +15,7 @@ pub mod markdown;
 pub mod model;
 pub mod network;
 pub mod private_files;
+pub mod rendering;
 pub mod router;
 pub mod routes;
 pub mod scoring;

@@ -30,9 +30,12 @@ pub fn private() -> Vec<Network> {
 impl Network {
     /// Whether the address is one of these.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let same_bits = |own: u128, other: u128, width: u32| self.bits == 0 || (own ^ other) >> (width - self.bits) == 0;
+        let same_bits =
+            |own: u128, other: u128, width: u32| self.bits == 0 || (own ^ other) >> (width - self.bits) == 0;
         match (self.address, address) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => same_bits(own.to_bits().into(), other.to_bits().into(), 32),
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                same_bits(own.to_bits().into(), other.to_bits().into(), 32)
+            }
             (IpAddr::V6(own), IpAddr::V6(other)) => same_bits(own.to_bits(), other.to_bits(), 128),
             _ => false,
         }
@@ -49,7 +52,11 @@ impl FromStr for Network {
         let width = if address.is_ipv4() { 32 } else { 128 };
         let bits = match bits {
             "" => width,
-            bits => bits.parse().ok().filter(|bits| *bits <= width).ok_or_else(wrong)?,
+            bits => bits
+                .parse()
+                .ok()
+                .filter(|bits| *bits <= width)
+                .ok_or_else(wrong)?,
         };
         Ok(Network { address, bits })
     }

@@ -17,7 +17,11 @@ pub fn by_default() {
 pub fn close(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let is_ours =
             name.starts_with("touchstone.db") || ["runs", "uploads", "cache"].contains(&name.as_str());
         if is_ours {

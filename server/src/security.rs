@@ -24,7 +24,8 @@ use crate::{
 };
 
 /// What an answer that is no page may do: nothing. Pages bring their own policy.
-const NO_CONTENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+const NO_CONTENT_POLICY: &str =
+    "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Browsers that have once reached this host over TLS do so for a year; neighbours are not spoken for.
 const TLS_FOR_A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");

@@ -62,7 +62,10 @@ async fn a_short_password_is_refused_with_a_sentence() {
     let page = browser.get(&back).await.body;
     assert!(page.contains("at least 10 characters"));
     for kept in ["Olga", "olga@example.org", &code] {
-        assert!(page.contains(&format!("value=\"{kept}\"")), "{kept} is to be typed again");
+        assert!(
+            page.contains(&format!("value=\"{kept}\"")),
+            "{kept} is to be typed again"
+        );
     }
     assert!(app.db.is_fresh().await.unwrap());
 }
@@ -387,7 +390,11 @@ async fn a_body_without_measure_is_refused() {
     let answer = stranger
         .send(Method::POST, "/fn/projects/create", &[kind], form(MAX_FORM))
         .await;
-    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "nobody's bodies are small");
+    assert_eq!(
+        answer.status,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "nobody's bodies are small"
+    );
 }
 
 #[tokio::test]

@@ -40,8 +40,15 @@ async fn ask(app: &TestApp, token: &str, path: &str) -> StatusCode {
     let mut program = app.browser();
     program.origin = None;
     let bearer = format!("Bearer {token}");
-    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-    let method = if path.contains("export") { Method::GET } else { Method::POST };
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let method = if path.contains("export") {
+        Method::GET
+    } else {
+        Method::POST
+    };
     program.send(method, path, &headers, "{}".into()).await.status
 }
 
@@ -73,9 +80,17 @@ async fn a_person_sees_where_they_are_signed_in_and_signs_out_everywhere() {
     assert_eq!(page.matches(">this one<").count(), 1);
 
     let other = app.db.list_sessions(id_of(&app, "tom").await).await.unwrap();
-    let others = &other.iter().find(|s| s.id != server::auth::secret::hash_secret(&one.cookies["session"])).unwrap().id;
+    let others = &other
+        .iter()
+        .find(|s| s.id != server::auth::secret::hash_secret(&one.cookies["session"]))
+        .unwrap()
+        .id;
     ann.post(&format!("/account/sessions/{others}/end"), &[]).await;
-    assert_eq!(two.get("/").await.status, StatusCode::OK, "nobody ends another's session");
+    assert_eq!(
+        two.get("/").await.status,
+        StatusCode::OK,
+        "nobody ends another's session"
+    );
     one.post(&format!("/account/sessions/{others}/end"), &[]).await;
     assert!(two.get("/").await.location().starts_with("/sign-in"));
 
@@ -97,9 +112,15 @@ async fn changes_of_rank_ask_for_the_password_again() {
 
     // A role is never changed by one click, however fresh the session.
     let asked = owner.post(&role, &[("role", "owner")]).await;
-    assert!(asked.location().starts_with("/confirm?action=/team/people/"), "{asked:?}");
+    assert!(
+        asked.location().starts_with("/confirm?action=/team/people/"),
+        "{asked:?}"
+    );
     let page = owner.get(asked.location()).await.body;
-    assert!(page.contains("Make tom a owner.") && page.contains("name=\"confirm_password\""), "{page}");
+    assert!(
+        page.contains("Make tom a owner.") && page.contains("name=\"confirm_password\""),
+        "{page}"
+    );
     assert!(page.contains(&format!("action=\"{role}\"")) && page.contains("value=\"owner\""));
 
     let_time_pass(&app, &owner).await;
@@ -117,14 +138,25 @@ async fn changes_of_rank_ask_for_the_password_again() {
 
     let wrong = [("role", "lead"), ("confirm_password", "not the password")];
     let asked = owner.post(&role, &wrong).await.location().to_owned();
-    assert!(asked.starts_with("/confirm?") && !asked.contains("password"), "{asked}");
+    assert!(
+        asked.starts_with("/confirm?") && !asked.contains("password"),
+        "{asked}"
+    );
     assert!(owner.flash(&asked).await.contains("not your password"));
     let right = [("role", "lead"), ("confirm_password", PASSWORD)];
     assert_eq!(owner.post(&role, &right).await.location(), "/team");
     assert_eq!(app.db.find_user(tom).await.unwrap().unwrap().role, Role::Lead);
     // The password counts for a while.
     assert_eq!(owner.post(&disable, &[]).await.location(), "/team");
-    assert!(app.db.find_user(tom).await.unwrap().unwrap().disabled_at.is_some());
+    assert!(
+        app.db
+            .find_user(tom)
+            .await
+            .unwrap()
+            .unwrap()
+            .disabled_at
+            .is_some()
+    );
 }
 
 #[tokio::test]
@@ -156,7 +188,9 @@ async fn a_token_opens_what_it_is_for_until_its_end() {
     let tokens = app.db.list_api_tokens(id_of(&app, "lea").await).await.unwrap();
     let ends = tokens[0].expires_at.unwrap() - store::now();
     assert!((29..=30).contains(&(ends / 86_400_000)));
-    let refused = lead.post("/account/tokens", &[("name", "x"), ("days", "9999")]).await;
+    let refused = lead
+        .post("/account/tokens", &[("name", "x"), ("days", "9999")])
+        .await;
     assert_eq!(refused.location(), "/account");
     assert!(lead.flash("/account").await.contains("how long the token holds"));
 }
@@ -177,15 +211,24 @@ async fn tokens_end_with_the_password_or_the_account_and_owners_see_everyones() 
     let second = token_of(&mut lead, &[("name", "second")]).await;
     let kept = [change(next, PASSWORD).as_slice(), &[("keep_tokens", "yes")]].concat();
     lead.post("/account/password", &kept).await;
-    assert_ne!(ask(&app, &second, "/api/v1/score").await, StatusCode::UNAUTHORIZED);
+    assert_ne!(
+        ask(&app, &second, "/api/v1/score").await,
+        StatusCode::UNAUTHORIZED
+    );
 
     let page = owner.get("/team").await.body;
-    assert!(page.contains("second") && page.contains("/team/tokens/"), "{page}");
+    assert!(
+        page.contains("second") && page.contains("/team/tokens/"),
+        "{page}"
+    );
     let id = app.db.list_all_api_tokens().await.unwrap()[0].id;
     let refused = lead.post(&format!("/team/tokens/{id}/revoke"), &[]).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     owner.post(&format!("/team/tokens/{id}/revoke"), &[]).await;
-    assert_eq!(ask(&app, &second, "/api/v1/score").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        ask(&app, &second, "/api/v1/score").await,
+        StatusCode::UNAUTHORIZED
+    );
 
     let third = token_of(&mut lead, &[("name", "third")]).await;
     let lea = id_of(&app, "lea").await;
@@ -193,7 +236,10 @@ async fn tokens_end_with_the_password_or_the_account_and_owners_see_everyones() 
         owner.post(&format!("/team/people/{lea}/{what}"), &[]).await;
     }
     assert_eq!(ask(&app, &third, "/api/v1/score").await, StatusCode::UNAUTHORIZED);
-    assert!(lead.get("/").await.location().starts_with("/sign-in"), "nor does the session");
+    assert!(
+        lead.get("/").await.location().starts_with("/sign-in"),
+        "nor does the session"
+    );
 }
 
 #[tokio::test]
@@ -210,9 +256,19 @@ async fn an_invitation_does_not_outlive_the_right_of_its_maker() {
     let olga = id_of(&app, "olga").await;
     app.db.set_role(olga, Role::Reviewer).await.unwrap();
     assert_eq!(guest.get(&link).await.status, StatusCode::NOT_FOUND);
-    let form = [("name", "Eve"), ("email", "eve@example.org"), ("password", PASSWORD)];
+    let form = [
+        ("name", "Eve"),
+        ("email", "eve@example.org"),
+        ("password", PASSWORD),
+    ];
     guest.post(&link, &form).await;
-    assert!(app.db.find_credentials("eve@example.org").await.unwrap().is_none());
+    assert!(
+        app.db
+            .find_credentials("eve@example.org")
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -231,7 +287,10 @@ async fn a_refused_sign_in_keeps_the_address_and_where_one_wanted_to_go() {
     assert!(page.contains("value=\"tom@example.org\"") && page.contains("value=\"/account?x=1\""));
     assert!(!page.contains("not the password"));
     browser.sign_in("tom").await;
-    assert!(!browser.cookies.contains_key("typed"), "forgotten once it is of no use");
+    assert!(
+        !browser.cookies.contains_key("typed"),
+        "forgotten once it is of no use"
+    );
 }
 
 #[tokio::test]
@@ -262,9 +321,14 @@ async fn a_password_from_the_command_line_ends_sessions_and_tokens() {
     let app = TestApp::new().await;
     let mut lead = app.signed_in("lea", Role::Lead).await;
     let token = token_of(&mut lead, &[("name", "t")]).await;
-    let hash = server::auth::password::hash("quite another one".into()).await.unwrap();
+    let hash = server::auth::password::hash("quite another one".into())
+        .await
+        .unwrap();
     let lea = id_of(&app, "lea").await;
-    app.db.set_password_hash(lea, &hash, Kept::default()).await.unwrap();
+    app.db
+        .set_password_hash(lea, &hash, Kept::default())
+        .await
+        .unwrap();
     assert!(lead.get("/").await.location().starts_with("/sign-in"));
     assert_eq!(ask(&app, &token, "/api/v1/score").await, StatusCode::UNAUTHORIZED);
 }

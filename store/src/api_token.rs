@@ -2,8 +2,8 @@
 
 use domain::{Millis, permission::Scope, user::User};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Select, Set,
-    UpdateMany, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    Select, Set, UpdateMany, sea_query::Expr,
 };
 use uuid::Uuid;
 

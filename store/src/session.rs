@@ -156,7 +156,11 @@ fn alive() -> Condition {
 
 /// A line of text whatever the browser sent.
 fn kept_agent(agent: &str) -> String {
-    agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect()
+    agent
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_AGENT)
+        .collect()
 }
 
 impl From<session::Model> for Session {

@@ -31,7 +31,11 @@ pub fn ConfirmPage() -> impl IntoView {
         Ok((asked, what, viewer.email))
     };
     page_with(data, |(asked, what, email)| {
-        let back = if asked.action.starts_with("/team/") { "/team" } else { "/account" };
+        let back = if asked.action.starts_with("/team/") {
+            "/team"
+        } else {
+            "/account"
+        };
         let hidden: Vec<_> = asked
             .fields
             .into_iter()

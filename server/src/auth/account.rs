@@ -118,7 +118,11 @@ async fn change_password(
         Ok(()) => {
             log(Event::PasswordChanged, Some(user.id), visit.address);
             state.departures.announce();
-            answer(&state, PAGE, Flash::done("Your password is changed. You are signed out everywhere else."))
+            answer(
+                &state,
+                PAGE,
+                Flash::done("Your password is changed. You are signed out everywhere else."),
+            )
         }
         Err(error) => refuse(&state, PAGE, error),
     }
@@ -202,7 +206,9 @@ impl TokenForm {
             "" => Scope::All,
             scope => scope
                 .parse()
-                .map_err(|unknown: domain::permission::UnknownScope| AppError::Invalid(format!("{unknown}.")))?,
+                .map_err(|unknown: domain::permission::UnknownScope| {
+                    AppError::Invalid(format!("{unknown}."))
+                })?,
         };
         let days = match self.days.as_str() {
             "" => TOKEN_DAYS[0],

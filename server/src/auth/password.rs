@@ -51,7 +51,8 @@ pub fn refuse(password: &str, own: &[&str]) -> Option<String> {
     known.push("touchstone");
     if zxcvbn::zxcvbn(password, &known).guesses_log10() < LEAST_GUESSES_LOG10 {
         return Some(
-            "This password is too easy to guess: take a few words that have nothing to do with each other.".into(),
+            "This password is too easy to guess: take a few words that have nothing to do with each other."
+                .into(),
         );
     }
     None
@@ -118,7 +119,12 @@ mod tests {
         ] {
             assert!(refuse(weak, &own).is_some(), "{weak}");
         }
-        for strong in ["a few words do well", "quite another one", "nine tall birches", "slate streak gold"] {
+        for strong in [
+            "a few words do well",
+            "quite another one",
+            "nine tall birches",
+            "slate streak gold",
+        ] {
             assert_eq!(refuse(strong, &own), None, "{strong}");
         }
     }

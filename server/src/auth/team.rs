@@ -79,7 +79,12 @@ async fn invite(
     };
     match made {
         Ok(invite) => {
-            log_about(Event::Invited, Some(owner.id), visit.address, invite.role.as_str());
+            log_about(
+                Event::Invited,
+                Some(owner.id),
+                visit.address,
+                invite.role.as_str(),
+            );
             let text = format!(
                 "Send this link to the new {}. It works once, for seven days, and is shown only now.",
                 invite.role.as_str()
@@ -190,7 +195,10 @@ async fn set_disabled(
     match state.store().set_disabled(id, disabled).await {
         Ok(()) => {
             let (event, text) = match disabled {
-                true => (Event::AccountDisabled, "The account is disabled; its API tokens have ended."),
+                true => (
+                    Event::AccountDisabled,
+                    "The account is disabled; its API tokens have ended.",
+                ),
                 false => (Event::AccountOpened, "The account is open again."),
             };
             log_about(event, Some(owner.id), visit.address, id);

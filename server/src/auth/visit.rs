@@ -109,7 +109,11 @@ mod tests {
     #[test]
     fn only_a_trusted_proxy_says_who_the_client_is_and_the_last_of_its_lines_counts() {
         let (proxy, other) = ("127.0.0.1", "10.0.0.7");
-        assert_eq!(seen(proxy, &["6.6.6.6, 9.9.9.9"], &[]), proxy, "no proxy is known");
+        assert_eq!(
+            seen(proxy, &["6.6.6.6, 9.9.9.9"], &[]),
+            proxy,
+            "no proxy is known"
+        );
         assert_eq!(seen("8.8.8.8", &["6.6.6.6"], &[proxy]), "8.8.8.8", "a stranger");
         assert_eq!(seen(proxy, &["6.6.6.6", "9.9.9.9"], &[proxy]), "9.9.9.9");
         assert_eq!(seen(proxy, &["6.6.6.6, 9.9.9.9"], &[proxy]), "9.9.9.9");

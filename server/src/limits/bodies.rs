@@ -179,7 +179,11 @@ fn too_large(most: usize, wants_page: bool) -> Response {
         mb => format!("{mb} MB"),
     };
     let sentence = format!("That is too much at once: this takes at most {most} in one request.");
-    tell(StatusCode::PAYLOAD_TOO_LARGE, AppError::TooLarge(sentence), wants_page)
+    tell(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        AppError::TooLarge(sentence),
+        wants_page,
+    )
 }
 
 fn over_quota(wants_page: bool) -> Response {

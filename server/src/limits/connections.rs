@@ -79,7 +79,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
         match accepted {
             Ok((stream, peer)) => {
                 let is_proxy = limits.proxies.iter().any(|network| network.contains(peer.ip()));
-                let most = if is_proxy { usize::MAX } else { limits.of_one_client };
+                let most = if is_proxy {
+                    usize::MAX
+                } else {
+                    limits.of_one_client
+                };
                 if let Some(client) = clients.enter(peer.ip(), most) {
                     let connection = Connection {
                         stream,

@@ -165,6 +165,10 @@ mod tests {
             _room: super::super::Room::take(&waiting, 7).expect("room"),
         };
         answer(&mut Models::default(), vec![request]);
-        assert_eq!(waiting.load(std::sync::atomic::Ordering::Acquire), 0, "its room is free");
+        assert_eq!(
+            waiting.load(std::sync::atomic::Ordering::Acquire),
+            0,
+            "its room is free"
+        );
     }
 }

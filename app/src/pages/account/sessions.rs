@@ -65,7 +65,12 @@ pub fn Sessions(sessions: Vec<Session>, here: Option<String>) -> impl IntoView {
 
 /// Browser and system, as far as a user agent tells them.
 fn browser(agent: &str) -> String {
-    let first = |known: &[(&str, &'static str)]| known.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
+    let first = |known: &[(&str, &'static str)]| {
+        known
+            .iter()
+            .find(|(mark, _)| agent.contains(mark))
+            .map(|(_, name)| *name)
+    };
     // Each of these also names those that follow it.
     let browser = first(&[
         ("Edg/", "Edge"),
