@@ -35,8 +35,8 @@ impl Base {
             Component::Normal(part) => part.to_str(),
             _ => None,
         });
-        let published = parts.filter_map(|part| part.strip_prefix("models--")?.split_once("--"));
-        match published.last() {
+        let mut published = parts.filter_map(|part| part.strip_prefix("models--")?.split_once("--"));
+        match published.next_back() {
             Some((organisation, model)) => Self {
                 name: format!("{organisation}/{model}"),
                 is_published: true,
