@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode};
 use domain::permission::Role;
 use server::{auth::throttle::PER_EMAIL, router::MAX_BODY};
 use store::TestDb;
-use support::{PASSWORD, TestApp};
+use support::{Browser, PASSWORD, TestApp};
 
 const OWNER: [(&str, &str); 3] = [
     ("name", "Olga"),
@@ -21,7 +21,7 @@ async fn the_first_visitor_becomes_the_owner_and_nobody_after() {
         let mut first = app.browser();
         assert_eq!(first.get("/").await.location(), "/setup");
         assert_eq!(first.get("/sign-in").await.location(), "/setup");
-        assert!(first.get("/setup").await.body.contains("Make the owner"));
+        assert!(first.get("/setup").await.body.contains("Create the owner"));
         assert_eq!(first.post("/setup", &OWNER).await.location(), "/");
         let home = first.get("/").await;
         assert_eq!(home.status, StatusCode::OK);
@@ -94,7 +94,7 @@ async fn wrong_passwords_and_unknown_people_get_one_answer() {
         answers.push(browser.flash("/sign-in").await);
     }
     assert_eq!(answers[0], answers[1]);
-    assert!(answers[0].contains("do not fit together"));
+    assert!(answers[0].contains("Wrong email or password"));
 }
 
 #[tokio::test]
@@ -215,11 +215,69 @@ async fn an_invitation_makes_one_account_of_its_role() {
     );
 }
 
+/// The link of the flash on the team's page.
+async fn invitation_link(browser: &mut Browser) -> String {
+    let flash = browser.flash("/team").await;
+    let link = flash.split("http://touchstone.test").nth(1).expect("a link");
+    link.split('<').next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_lead_makes_one_link_for_several_and_sees_who_joined() {
+    for db in TestDb::each().await {
+        let app = TestApp::on(db);
+        app.person("olga", Role::Owner).await;
+        let mut lead = app.signed_in("lea", Role::Lead).await;
+        let page = lead.get("/team").await;
+        assert_eq!(page.status, StatusCode::OK, "no bare refusal");
+        assert!(!page.body.contains("olga@example.org") && !page.body.contains("Disable"));
+        let wanted = [("role", "trainer"), ("uses", "2"), ("days", "30"), ("label", "Autumn class")];
+        assert_eq!(lead.post("/team/invites", &wanted).await.location(), "/team");
+        let link = invitation_link(&mut lead).await;
+        for (name, to) in [("Ann", "/"), ("Ben", "/"), ("Cid", link.as_str())] {
+            let email = format!("{name}@example.org");
+            let form = [("name", name), ("email", &email), ("password", PASSWORD)];
+            assert_eq!(app.browser().post(&link, &form).await.location(), to, "{name}");
+        }
+        let page = lead.get("/team").await.body;
+        assert!(page.contains("Autumn class") && page.contains("0 of 2") && page.contains("Ann, Ben"));
+    }
+}
+
+#[tokio::test]
+async fn a_lead_invites_no_lead_and_cancels_no_invitation_of_an_owner() {
+    let app = TestApp::new().await;
+    let mut owner = app.signed_in("olga", Role::Owner).await;
+    let mut lead = app.signed_in("lea", Role::Lead).await;
+    for role in ["lead", "owner"] {
+        lead.post("/team/invites", &[("role", role)]).await;
+        let flash = lead.flash("/team").await;
+        assert!(flash.contains(&format!("A lead cannot invite a {role}")), "{flash}");
+    }
+    for (uses, days) in [("0", "7"), ("101", "7"), ("1", "91"), ("many", "7"), ("-1", "7")] {
+        let form = [("role", "trainer"), ("uses", uses), ("days", days)];
+        lead.post("/team/invites", &form).await;
+        assert!(!lead.flash("/team").await.contains("/join/"), "{uses} {days}");
+    }
+    owner.post("/team/invites", &[("role", "reviewer")]).await;
+    let link = invitation_link(&mut owner).await;
+    let olga = app.db.list_people().await.unwrap().remove(1);
+    let id = app.db.list_invites(&olga).await.unwrap()[0].invite.id;
+    lead.post(&format!("/team/invites/{id}/cancel"), &[]).await;
+    assert!(lead.flash("/team").await.contains("The invitation was not found"));
+    assert_eq!(app.browser().get(&link).await.status, StatusCode::OK);
+    owner.post(&format!("/team/invites/{id}/cancel"), &[]).await;
+    assert_eq!(app.browser().get(&link).await.status, StatusCode::NOT_FOUND);
+}
+
 #[tokio::test]
 async fn a_trainer_is_refused_what_is_the_owners() {
     let app = TestApp::new().await;
+    let owner = app.person("olga", Role::Owner).await;
     let mut trainer = app.signed_in("tom", Role::Trainer).await;
-    assert_eq!(trainer.get("/team").await.status, StatusCode::FORBIDDEN);
+    let refused = trainer.get("/team").await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(refused.body.contains("Who can help: olga."), "{}", refused.body);
     let id = app.person("ann", Role::Trainer).await.id;
     for (path, form) in [
         ("/team/invites".to_owned(), [("role", "owner")]),
@@ -234,7 +292,7 @@ async fn a_trainer_is_refused_what_is_the_owners() {
         );
     }
     assert_eq!(app.db.find_user(id).await.unwrap().unwrap().role, Role::Trainer);
-    assert!(app.db.list_open_invites().await.unwrap().is_empty());
+    assert!(app.db.list_invites(&owner).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -300,7 +358,8 @@ async fn a_form_from_elsewhere_changes_nothing() {
         let answer = browser.post("/team/invites", &[("role", "owner")]).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{origin:?}");
     }
-    assert!(app.db.list_open_invites().await.unwrap().is_empty());
+    let owner = app.db.list_people().await.unwrap().remove(0);
+    assert!(app.db.list_invites(&owner).await.unwrap().is_empty());
 }
 
 #[tokio::test]
