@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_lead_invites_those_below_and_an_owner_everyone() {
-        let by = |role: Role| -> Vec<Role> { Role::ALL.into_iter().filter(|r| role.may_invite(*r)).collect() };
+        let by =
+            |role: Role| -> Vec<Role> { Role::ALL.into_iter().filter(|r| role.may_invite(*r)).collect() };
         assert_eq!(by(Role::Owner), Role::ALL);
         assert_eq!(by(Role::Lead), [Role::Trainer, Role::Reviewer]);
         assert!(by(Role::Reviewer).is_empty() && by(Role::Trainer).is_empty());

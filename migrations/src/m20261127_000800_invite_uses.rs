@@ -18,7 +18,9 @@ impl MigrationTrait for Migration {
             integer("uses").default(0).take(),
             big_integer_null("cancelled_at"),
         ] {
-            schema.alter_table(changed().add_column(column).to_owned()).await?;
+            schema
+                .alter_table(changed().add_column(column).to_owned())
+                .await?;
         }
         schema.create_table(invite_use()).await?;
         schema
@@ -51,7 +53,9 @@ impl MigrationTrait for Migration {
             .drop_table(Table::drop().table("invite_use").to_owned())
             .await?;
         for column in ["label", "uses_allowed", "uses", "cancelled_at"] {
-            schema.alter_table(changed().drop_column(column).to_owned()).await?;
+            schema
+                .alter_table(changed().drop_column(column).to_owned())
+                .await?;
         }
         Ok(())
     }

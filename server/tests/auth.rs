@@ -231,7 +231,12 @@ async fn a_lead_makes_one_link_for_several_and_sees_who_joined() {
         let page = lead.get("/team").await;
         assert_eq!(page.status, StatusCode::OK, "no bare refusal");
         assert!(!page.body.contains("olga@example.org") && !page.body.contains("Disable"));
-        let wanted = [("role", "trainer"), ("uses", "2"), ("days", "30"), ("label", "Autumn class")];
+        let wanted = [
+            ("role", "trainer"),
+            ("uses", "2"),
+            ("days", "30"),
+            ("label", "Autumn class"),
+        ];
         assert_eq!(lead.post("/team/invites", &wanted).await.location(), "/team");
         let link = invitation_link(&mut lead).await;
         for (name, to) in [("Ann", "/"), ("Ben", "/"), ("Cid", link.as_str())] {
@@ -252,7 +257,10 @@ async fn a_lead_invites_no_lead_and_cancels_no_invitation_of_an_owner() {
     for role in ["lead", "owner"] {
         lead.post("/team/invites", &[("role", role)]).await;
         let flash = lead.flash("/team").await;
-        assert!(flash.contains(&format!("A lead cannot invite a {role}")), "{flash}");
+        assert!(
+            flash.contains(&format!("A lead cannot invite a {role}")),
+            "{flash}"
+        );
     }
     for (uses, days) in [("0", "7"), ("101", "7"), ("1", "91"), ("many", "7"), ("-1", "7")] {
         let form = [("role", "trainer"), ("uses", uses), ("days", days)];

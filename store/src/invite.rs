@@ -300,7 +300,9 @@ mod tests {
                 .insert_first_owner(person("a@example.org", Role::Owner))
                 .await
                 .unwrap();
-            db.insert_invite(&owner, invitation(Role::Trainer, 3)).await.unwrap();
+            db.insert_invite(&owner, invitation(Role::Trainer, 3))
+                .await
+                .unwrap();
             let crowd: Vec<_> = (0..12)
                 .map(|number| {
                     let store = db.store();
@@ -331,7 +333,9 @@ mod tests {
                 .insert_first_owner(person("a@example.org", Role::Owner))
                 .await
                 .unwrap();
-            db.insert_invite(&owner, invitation(Role::Reviewer, 1)).await.unwrap();
+            db.insert_invite(&owner, invitation(Role::Reviewer, 1))
+                .await
+                .unwrap();
             let taken = db
                 .accept_invite("hash", person("A@example.org", Role::Trainer))
                 .await;
@@ -351,10 +355,7 @@ mod tests {
                 .insert_first_owner(person("a@example.org", Role::Owner))
                 .await
                 .unwrap();
-            let lead = db
-                .insert_user(person("l@example.org", Role::Lead))
-                .await
-                .unwrap();
+            let lead = db.insert_user(person("l@example.org", Role::Lead)).await.unwrap();
             let refused = db.insert_invite(&lead, invitation(Role::Lead, 1)).await;
             assert!(matches!(refused, Err(StoreError::Invalid(_))));
             let other = NewInvite {
@@ -362,7 +363,10 @@ mod tests {
                 ..invitation(Role::Owner, 1)
             };
             let of_owner = db.insert_invite(&owner, other).await.unwrap();
-            let own = db.insert_invite(&lead, invitation(Role::Trainer, 9)).await.unwrap();
+            let own = db
+                .insert_invite(&lead, invitation(Role::Trainer, 9))
+                .await
+                .unwrap();
             assert_eq!(db.list_invites(&owner).await.unwrap().len(), 2);
             assert_eq!(db.list_invites(&lead).await.unwrap().len(), 1);
             assert!(db.cancel_invite(&lead, of_owner.id).await.is_err());
@@ -416,7 +420,10 @@ mod tests {
             db.migrate_up().await.unwrap();
             let listed = db.list_invites(&owner).await.unwrap();
             assert_eq!((listed[0].open, listed[0].joined.len()), (true, 0));
-            assert_eq!((listed[1].open, listed[1].joined.clone()), (false, vec!["b".into()]));
+            assert_eq!(
+                (listed[1].open, listed[1].joined.clone()),
+                (false, vec!["b".into()])
+            );
             db.migrate_down(after as u32 + 1).await.unwrap();
             db.migrate_up().await.unwrap();
             assert_eq!(db.list_invites(&owner).await.unwrap(), listed);

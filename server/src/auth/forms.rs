@@ -244,7 +244,8 @@ impl NewAccount {
 
 fn gone() -> AppError {
     AppError::NotFound(
-        "This invitation has been used, has ended or was cancelled. Ask whoever sent it for a new one.".into(),
+        "This invitation has been used, has ended or was cancelled. Ask whoever sent it for a new one."
+            .into(),
     )
 }
 

@@ -109,7 +109,9 @@ fn whom_to_send(invite: &Invite) -> String {
     let role = invite.role.as_str();
     let until = text::date_time(invite.expires_at);
     match invite.uses_allowed {
-        1 => format!("Send this link to the new {role}. It works once, until {until}, and is shown only now."),
+        1 => {
+            format!("Send this link to the new {role}. It works once, until {until}, and is shown only now.")
+        }
         uses => format!(
             "Send this link to the new {role}s. Up to {uses} people can join by it until {until}. It is shown only now."
         ),
@@ -125,7 +127,11 @@ async fn cancel_invite(State(state): State<AppState>, viewer: Viewer, Path(id): 
     match state.store().cancel_invite(&user, id).await {
         Ok(()) => {
             tracing::info!(by = %user.id, invite = %id, "invitation cancelled");
-            answer(&state, PAGE, Flash::done("The invitation is cancelled: nobody can join by it any more."))
+            answer(
+                &state,
+                PAGE,
+                Flash::done("The invitation is cancelled: nobody can join by it any more."),
+            )
         }
         Err(error) => refuse(&state, PAGE, error),
     }
