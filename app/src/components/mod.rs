@@ -5,4 +5,4 @@ mod page;
 
 pub use forms::{Field, PasswordField};
 pub(crate) use page::error_page;
-pub use page::{Page, Tab, load, page_with, path_id};
+pub use page::{Page, Tab, load, page_with, path_id, path_uuid};

@@ -28,17 +28,19 @@ pub enum Tab {
     Judge,
     Rank,
     Corrections,
+    Prompts,
     Import,
     Train,
     Export,
 }
 
 impl Tab {
-    const ALL: [(Tab, &'static str, &'static str, Permission); 7] = [
+    const ALL: [(Tab, &'static str, &'static str, Permission); 8] = [
         (Tab::Overview, "Overview", "", Permission::ViewProjects),
         (Tab::Judge, "Judge", "/judge", Permission::Judge),
         (Tab::Rank, "Rank", "/judge?kind=ranking", Permission::Judge),
         (Tab::Corrections, "Corrections", "/corrections", Permission::Judge),
+        (Tab::Prompts, "Prompts", "/prompts", Permission::Review),
         (Tab::Import, "Import", "/import", Permission::ManageProjects),
         (Tab::Train, "Train", "/train", Permission::Review),
         (Tab::Export, "Export", "/export", Permission::Export),
@@ -148,9 +150,14 @@ fn project_tabs(project: &Project, viewer: &User, current: Option<Tab>) -> impl 
 
 /// The `:id` of this page's path.
 pub fn path_id() -> Result<Uuid, AppError> {
+    path_uuid("id")
+}
+
+/// An identifier in this page's path.
+pub fn path_uuid(name: &str) -> Result<Uuid, AppError> {
     let missing = || AppError::NotFound("There is nothing at this address.".into());
     let id = use_params_map()
-        .with_untracked(|params| params.get("id"))
+        .with_untracked(|params| params.get(name))
         .ok_or_else(missing)?;
     id.parse().map_err(|_| missing())
 }

@@ -1,0 +1,292 @@
+//! One prompt with everything that is kept of it.
+
+use domain::{
+    comparison::ComparisonKind,
+    judgement::Judgement,
+    permission::Permission,
+    project::Project,
+    prompt::{Message, Response, Speaker},
+};
+use leptos::prelude::*;
+use store::browse::{
+    ComparisonRecord, CorrectionRecord, JudgementRecord, MAX_COMPARISONS, PromptRecord, RunScores,
+};
+use uuid::Uuid;
+
+use super::{
+    asked,
+    said::{how_sure, in_words, number_of, numbers_of},
+};
+use crate::{
+    components::{Page, Tab, page_with, path_id, path_uuid},
+    context, text,
+    viewer::require,
+};
+
+/// Conversation, responses with their models and scores, comparisons with every judgement. For reviewers.
+#[component]
+pub fn PromptRecordPage() -> impl IntoView {
+    let (id, prompt) = (path_id(), path_uuid("prompt"));
+    let data = async move {
+        require(Permission::Review)?;
+        let store = context::store();
+        let project = store.find_project(id?).await?;
+        let record = store.find_prompt_record(project.id, prompt?).await?;
+        Ok((project, record))
+    };
+    page_with(data, |(project, record)| record_page(project, record))
+}
+
+fn record_page(project: Project, record: PromptRecord) -> impl IntoView {
+    let base = format!("/projects/{}", project.id);
+    let title = asked(&record.prompt.messages, 60);
+    let language = record.prompt.language.clone();
+    let known: Vec<String> = [record.prompt.category.clone(), language.clone()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let responses: Vec<_> = record
+        .responses
+        .iter()
+        .enumerate()
+        .map(|(index, response)| response_card(index + 1, response, &record.scores, language.clone()))
+        .collect();
+    let comparisons: Vec<_> = record
+        .comparisons
+        .iter()
+        .map(|comparison| comparison_card(comparison, &record.responses, &base, language.as_deref()))
+        .collect();
+    view! {
+        <Page title=title project=project tab=Tab::Prompts>
+            <div class="page-head">
+                <div>
+                    <h1>{format!("Prompt {}", text::number(record.place.position.unsigned_abs() + 1))}</h1>
+                    <p dir="auto">{known.join(" · ")}</p>
+                </div>
+                {beside(&base, record.before, record.after)}
+            </div>
+            <section class="card" aria-labelledby="conversation">
+                <h2 id="conversation">"Conversation"</h2>
+                {conversation(&record.prompt.messages, language.as_deref())}
+            </section>
+            <h2>"Responses"</h2>
+            <div class="record-responses">{responses}</div>
+            <h2>"Comparisons"</h2>
+            {record
+                .comparisons
+                .is_empty()
+                .then(|| view! { <p class="empty">"Its responses are not compared."</p> })}
+            {comparisons}
+            {record
+                .more_comparisons
+                .then(|| view! { <p class="soft small">{format!("Only the first {MAX_COMPARISONS} comparisons are shown.")}</p> })}
+        </Page>
+    }
+}
+
+fn beside(base: &str, before: Option<Uuid>, after: Option<Uuid>) -> impl IntoView + use<> {
+    let link = |id: Uuid, label: &'static str| {
+        let to = format!("{base}/prompts/{id}");
+        view! {
+            <a class="button small" href=to>
+                {label}
+            </a>
+        }
+    };
+    view! {
+        <nav class="cluster" aria-label="Prompts beside it">
+            <a class="button small" href=format!("{base}/prompts")>
+                "All prompts"
+            </a>
+            {before.map(|id| link(id, "Before"))}
+            {after.map(|id| link(id, "Next"))}
+        </nav>
+    }
+}
+
+fn conversation(messages: &[Message], language: Option<&str>) -> impl IntoView + use<> {
+    let turns: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            let who = match message.role {
+                Speaker::System => "System",
+                Speaker::User => "Person",
+                Speaker::Assistant => "Assistant",
+            };
+            view! {
+                <div class=format!("turn {}", message.role.as_str())>
+                    <p class="speaker">{who}</p>
+                    {prose(&message.content, language)}
+                </div>
+            }
+        })
+        .collect();
+    view! { <div class="turns">{turns}</div> }
+}
+
+fn prose(content: &str, language: Option<&str>) -> impl IntoView + use<> {
+    let html = (context::services().markdown)(content);
+    view! { <div class="prose" dir="auto" lang=language.map(str::to_owned) inner_html=html></div> }
+}
+
+fn response_card(
+    number: usize,
+    response: &Response,
+    scores: &[RunScores],
+    language: Option<String>,
+) -> impl IntoView + use<> {
+    let id = response.id;
+    let scores: Vec<_> = scores
+        .iter()
+        .filter_map(|run| Some((run.run, run.name.clone(), run.rewards.get(&id)?)))
+        .map(|(run, name, reward)| {
+            view! {
+                <li>
+                    <a href=format!("/runs/{run}/scores") dir="auto">
+                        {name}
+                    </a>
+                    " "
+                    <span class="mono">{format!("{reward:+.3}")}</span>
+                </li>
+            }
+        })
+        .collect();
+    let scored = (!scores.is_empty()).then(|| {
+        view! {
+            <ul class="record-scores small" aria-label="Scores by run">
+                {scores}
+            </ul>
+        }
+    });
+    view! {
+        <article class="card" aria-labelledby=format!("response-{number}")>
+            <header class="cluster">
+                <h3 id=format!("response-{number}")>{format!("Response {number}")}</h3>
+                {response.model.clone().map(|model| view! { <span class="badge" dir="auto">{model}</span> })}
+            </header>
+            {prose(&response.content, language.as_deref())}
+            {scored}
+        </article>
+    }
+}
+
+fn comparison_card(
+    comparison: &ComparisonRecord,
+    responses: &[Response],
+    base: &str,
+    language: Option<&str>,
+) -> impl IntoView + use<> {
+    let numbers = numbers_of(responses, &comparison.responses);
+    let kind = match comparison.kind {
+        ComparisonKind::Pair => "Pair",
+        ComparisonKind::Ranking => "Ranking",
+    };
+    let (current, replaced): (Vec<_>, Vec<_>) = comparison.judgements.iter().partition(|row| row.in_force);
+    let nobody = current.is_empty();
+    let current: Vec<_> = current.into_iter().map(|row| judgement(row, responses)).collect();
+    let replaced: Vec<_> = replaced
+        .into_iter()
+        .map(|row| judgement(row, responses))
+        .collect();
+    let corrections: Vec<_> = comparison
+        .corrections
+        .iter()
+        .map(|row| correction(row, responses, language))
+        .collect();
+    view! {
+        <section class="card" aria-labelledby=format!("comparison-{}", comparison.id)>
+            <div class="cluster">
+                <h3 id=format!("comparison-{}", comparison.id)>{format!("{kind}: {numbers}")}</h3>
+                <a class="small" href=format!("{base}/judge?comparison={}", comparison.id)>
+                    "Judge it"
+                </a>
+            </div>
+            {nobody.then(|| view! { <p class="soft">"No judgement yet."</p> })}
+            {list(current)}
+            {folded("Replaced or taken back", replaced)}
+            {list(corrections)}
+        </section>
+    }
+}
+
+fn list(rows: Vec<AnyView>) -> Option<AnyView> {
+    (!rows.is_empty()).then(|| view! { <ul class="said-list">{rows}</ul> }.into_any())
+}
+
+fn folded(summary: &'static str, rows: Vec<AnyView>) -> Option<AnyView> {
+    let number = rows.len();
+    list(rows).map(|rows| {
+        view! {
+            <details>
+                <summary>{format!("{summary}: {number}")}</summary>
+                {rows}
+            </details>
+        }
+        .into_any()
+    })
+}
+
+fn judgement(row: &JudgementRecord, responses: &[Response]) -> AnyView {
+    let Judgement {
+        verdict,
+        ranking,
+        flagged,
+        justification,
+        confidence,
+        active_ms,
+        created_at,
+        ..
+    } = &row.judgement;
+    let sure = confidence.map(|confidence| format!(" · {}", how_sure(confidence)));
+    let took = active_ms.map(|ms| format!(" · took {}", text::duration(ms as f64 / 1000.0)));
+    view! {
+        <li>
+            <p>
+                <strong dir="auto">{row.annotator.clone()}</strong>
+                {row.imported.then(|| view! { " " <span class="badge note">"imported"</span> })}
+                ": "
+                {in_words(*verdict, ranking, responses)}
+                {sure}
+                {flagged.then(|| view! { " " <span class="badge bad">"flagged"</span> })}
+            </p>
+            {justification
+                .clone()
+                .filter(|text| !text.trim().is_empty())
+                .map(|text| view! { <blockquote class="justification" dir="auto">{text}</blockquote> })}
+            <p class="soft small">{text::date_time(*created_at)} {took}</p>
+        </li>
+    }
+    .into_any()
+}
+
+fn correction(row: &CorrectionRecord, responses: &[Response], language: Option<&str>) -> AnyView {
+    let own = &row.correction;
+    let from = match own.response_id {
+        Some(id) => format!(" corrected response {}", number_of(responses, id)),
+        None => " wrote a response".to_owned(),
+    };
+    let content = prose(&own.content, language);
+    let body = match row.in_force {
+        true => content.into_any(),
+        false => view! {
+            <details>
+                <summary>"Replaced by a later one"</summary>
+                {content}
+            </details>
+        }
+        .into_any(),
+    };
+    view! {
+        <li>
+            <p>
+                <strong dir="auto">{row.annotator.clone()}</strong>
+                {from}
+                " "
+                <span class="badge good">"preferred over all of them"</span>
+            </p>
+            {body}
+            <p class="soft small">{text::date_time(own.created_at)}</p>
+        </li>
+    }
+    .into_any()
+}
