@@ -1,0 +1,155 @@
+//! Looking through a project by its pages: who may, what is shown, and that what people wrote stays text.
+
+mod support;
+
+use axum::http::StatusCode;
+use domain::{
+    comparison::presented_order,
+    judgement::{Grade, Judgement},
+    permission::Role,
+};
+use store::{
+    TestDb,
+    browse::{PromptFilter, Turn},
+};
+use support::TestApp;
+use uuid::Uuid;
+
+/// The demo project and its first prompt.
+async fn demo(app: &TestApp) -> (Uuid, Uuid) {
+    let project = app.db.create_demo_project(None).await.unwrap().id;
+    let page = app
+        .db
+        .list_prompts(project, &PromptFilter::default(), Turn::First)
+        .await
+        .unwrap();
+    (project, page.rows[0].place.id)
+}
+
+/// A flagged judgement of the prompt's first pair.
+async fn judge(app: &TestApp, project: Uuid, prompt: Uuid, by: Uuid) -> Judgement {
+    let record = app.db.find_prompt_record(project, prompt).await.unwrap();
+    let pair = record
+        .comparisons
+        .iter()
+        .find(|c| c.responses.len() == 2)
+        .unwrap();
+    let presented = presented_order(pair.id, by, &pair.responses);
+    let (verdict, ranking) = Grade::RightClearly.decide([presented[0], presented[1]]);
+    let judgement = Judgement {
+        id: Uuid::new_v4(),
+        comparison_id: pair.id,
+        user_id: by,
+        verdict,
+        ranking,
+        presented,
+        flagged: true,
+        justification: Some("It hides the date.\n<img src=x onerror=alert(1)>".into()),
+        confidence: Some(2),
+        scheme_version: 1,
+        active_ms: Some(12_400),
+        supersedes: None,
+        created_at: 1_795_464_900_000,
+    };
+    app.db.insert_judgement(project, judgement).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_stored_justification_and_a_flag_are_shown_to_reviewers_as_text() {
+    for db in TestDb::each().await {
+        let app = TestApp::on(db);
+        let tom = app.person("tom", Role::Trainer).await.id;
+        let (project, prompt) = demo(&app).await;
+        judge(&app, project, prompt, tom).await;
+        let mut reviewer = app.signed_in("rita", Role::Reviewer).await;
+        let overview = reviewer.get(&format!("/projects/{project}")).await.body;
+        assert!(overview.contains("judgement is flagged") && overview.contains("/prompts?state=flagged"));
+        let list = reviewer
+            .get(&format!("/projects/{project}/prompts?state=flagged"))
+            .await
+            .body;
+        assert_eq!(list.matches("prompt-row").count(), 1, "{list}");
+        assert!(list.contains(&format!("/prompts/{prompt}")) && list.contains("1 flagged"));
+        let page = reviewer
+            .get(&format!("/projects/{project}/prompts/{prompt}"))
+            .await
+            .body;
+        for said in [
+            "tom",
+            "is clearly better than",
+            "fairly sure",
+            "flagged",
+            "took 12 s",
+            "2026-11-23 20:15 UTC",
+        ] {
+            assert!(page.contains(said), "{said}");
+        }
+        assert!(
+            page.contains("It hides the date.\n&lt;img src=x"),
+            "the justification, escaped"
+        );
+        assert!(page.contains("Response 4") && !page.contains("Response 5"));
+    }
+}
+
+#[tokio::test]
+async fn a_trainer_sees_neither_models_nor_what_others_said() {
+    let app = TestApp::new().await;
+    let (project, prompt) = demo(&app).await;
+    let ada = app.person("ada", Role::Trainer).await.id;
+    judge(&app, project, prompt, ada).await;
+    let mut trainer = app.signed_in("tom", Role::Trainer).await;
+    for path in [
+        "/prompts",
+        &format!("/prompts/{prompt}"),
+        "/prompts?state=flagged",
+    ] {
+        let page = trainer.get(&format!("/projects/{project}{path}")).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}");
+        assert!(!page.body.contains("hides the date"));
+    }
+    let overview = trainer.get(&format!("/projects/{project}")).await.body;
+    assert!(!overview.contains("/prompts"), "no link to what is refused");
+}
+
+#[tokio::test]
+async fn a_filter_keeps_its_words_and_leads_on_page_by_page() {
+    let app = TestApp::new().await;
+    let (project, _) = demo(&app).await;
+    let mut reviewer = app.signed_in("rita", Role::Reviewer).await;
+    let list = format!("/projects/{project}/prompts");
+    let first = reviewer
+        .get(&format!("{list}?kind=pair&state=unjudged&q="))
+        .await
+        .body;
+    let next = first
+        .split("href=\"")
+        .filter_map(|rest| rest.split('"').next())
+        .find(|link| link.contains("after="))
+        .expect("a next page")
+        .replace("&amp;", "&");
+    assert!(
+        next.contains("kind=pair") && next.contains("state=unjudged"),
+        "{next}"
+    );
+    let second = reviewer.get(&format!("{list}{next}")).await.body;
+    assert_eq!(second.matches("card prompt-row").count(), 25);
+    assert!(
+        second.contains("before=") && !second.contains("after="),
+        "50 prompts are two pages"
+    );
+
+    let odd = reviewer
+        .get(&format!(
+            "{list}?q=%3C%2Fscript%3E%22&after=1.x&state=%00&category=%3Cb%3E&page=9"
+        ))
+        .await;
+    assert_eq!(odd.status, StatusCode::OK);
+    assert!(odd.body.contains("No prompt is like that") && !odd.body.contains("</script>\""));
+    let foreign = format!("/projects/{project}/prompts/{}", Uuid::new_v4());
+    assert_eq!(reviewer.get(&foreign).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        reviewer.get(&format!("{list}/nothing")).await.status,
+        StatusCode::NOT_FOUND
+    );
+}
