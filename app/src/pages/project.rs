@@ -37,7 +37,10 @@ fn Overview(viewer: User, summary: ProjectSummary, flagged: u64) -> impl IntoVie
     let project = summary.project.clone();
     let base = format!("/projects/{}", project.id);
     let reviews = viewer.role.may(Permission::Review);
-    let to = |path: &str| reviews.then(|| format!("{base}{path}"));
+    let to = {
+        let base = base.clone();
+        move |path: &str| reviews.then(|| format!("{base}{path}"))
+    };
     let manages = viewer.role.may(Permission::ManageProjects);
     let instructions = match project.instructions.trim() {
         "" => view! { <p class="soft">"None yet. Whoever judges goes by their own sense."</p> }.into_any(),

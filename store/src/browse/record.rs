@@ -204,17 +204,18 @@ impl Store {
         let mut runs: Vec<RunScores> = Vec::new();
         for row in self.of_prompts(SCORES, responses).await? {
             let row = Row::from_query_result(&row, "")?;
-            let known = runs.iter_mut().find(|scores| scores.run == row.run_id);
-            match known {
-                Some(scores) => {
-                    scores.rewards.insert(row.response_id, row.reward);
+            if runs.last().is_none_or(|last| last.run != row.run_id) {
+                if runs.len() == RUNS {
+                    break;
                 }
-                None if runs.len() < RUNS => runs.push(RunScores {
+                runs.push(RunScores {
                     run: row.run_id,
                     name: row.name,
-                    rewards: HashMap::from([(row.response_id, row.reward)]),
-                }),
-                None => {}
+                    rewards: HashMap::new(),
+                });
+            }
+            if let Some(last) = runs.last_mut() {
+                last.rewards.insert(row.response_id, row.reward);
             }
         }
         Ok(runs)

@@ -45,7 +45,7 @@ fn row(n: usize) -> Row {
     Row {
         prompt: vec![said(format!("Вопрос {n}: 100% \"wie\" geht’s_{n}?"))],
         category: Some(if n < 60 { "letters" } else { "numbers" }.into()),
-        language: (n % 2 == 0).then(|| "ru".into()),
+        language: n.is_multiple_of(2).then(|| "ru".into()),
         responses: (0..3)
             .map(|r| ResponseText {
                 content: format!("Reply {r} of {n}"),
@@ -194,7 +194,7 @@ async fn filters_find_what_they_name_and_go_on_where_they_stopped() {
             language: Some("ru".into()),
             ..PromptFilter::default()
         };
-        let even: Vec<usize> = (60..90).filter(|n| n % 2 == 0).collect();
+        let even: Vec<usize> = (60..90).step_by(2).collect();
         assert_eq!(by(numbers).await, even, "{:?}", db.backend());
         let ranking = PromptFilter {
             kind: Some(ComparisonKind::Ranking),
