@@ -9,10 +9,10 @@ use domain::{
     user::User,
 };
 use leptos::{either::Either, prelude::*};
-use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use uuid::Uuid;
 
+use super::PageTitle;
 use crate::{
     context,
     error::AppError,
@@ -65,7 +65,7 @@ pub fn Page(
         .zip(viewer.clone())
         .map(|(project, viewer)| project_tabs(&project, &viewer, tab));
     view! {
-        <Title text=format!("{title} · Touchstone") />
+        <PageTitle text=title />
         <a class="skip-link" href="#main">
             "Skip to the content"
         </a>

@@ -6,8 +6,10 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use crate::{
     components::{Page, Tab, page_with, path_id},
     context,
+    prose::Prose,
     server_fns::projects::SetInstructions,
     text,
+    text_area::TextArea,
     viewer::require,
 };
 
@@ -23,17 +25,27 @@ pub fn ProjectPage() -> impl IntoView {
             true => store.count_flagged(summary.project.id).await?,
             false => 0,
         };
-        Ok((viewer, summary, flagged))
+        let instructions = match summary.project.instructions.trim() {
+            "" => None,
+            text => Some(context::render(text).await),
+        };
+        Ok((viewer, summary, flagged, instructions))
     };
     page_with(
         data,
-        |(viewer, summary, flagged)| view! { <Overview viewer summary flagged /> },
+        |(viewer, summary, flagged, instructions)| view! { <Overview viewer summary flagged instructions /> },
     )
 }
 
 #[component]
-fn Overview(viewer: User, summary: ProjectSummary, flagged: u64) -> impl IntoView {
-    let markdown = context::services().markdown;
+fn Overview(
+    viewer: User,
+    summary: ProjectSummary,
+    /// Judgements that wait for a reviewer.
+    flagged: u64,
+    /// As safe HTML.
+    instructions: Option<String>,
+) -> impl IntoView {
     let project = summary.project.clone();
     let base = format!("/projects/{}", project.id);
     let reviews = viewer.role.may(Permission::Review);
@@ -42,9 +54,9 @@ fn Overview(viewer: User, summary: ProjectSummary, flagged: u64) -> impl IntoVie
         move |path: &str| reviews.then(|| format!("{base}{path}"))
     };
     let manages = viewer.role.may(Permission::ManageProjects);
-    let instructions = match project.instructions.trim() {
-        "" => view! { <p class="soft">"None yet. Whoever judges goes by their own sense."</p> }.into_any(),
-        text => view! { <div class="prose" dir="auto" inner_html=markdown(text)></div> }.into_any(),
+    let instructions = match instructions {
+        None => view! { <p class="soft">"None yet. Whoever judges goes by their own sense."</p> }.into_any(),
+        Some(html) => view! { <Prose html=html /> }.into_any(),
     };
     view! {
         <Page title=project.name.clone() project=project.clone() tab=Tab::Overview>
@@ -139,9 +151,13 @@ fn edit_instructions(project: &domain::project::Project) -> impl IntoView + use<
                 <input type="hidden" name="project" value=project.id.to_string() />
                 <div class="field">
                     <label for="instructions">"Instructions, in Markdown"</label>
-                    <textarea id="instructions" name="instructions" rows="8" maxlength="20000" dir="auto">
-                        {project.instructions.clone()}
-                    </textarea>
+                    <TextArea
+                        id="instructions"
+                        name="instructions"
+                        rows=8
+                        maxlength=20_000
+                        text=project.instructions.clone()
+                    />
                 </div>
                 <div class="cluster">
                     <button class="primary">"Save"</button>

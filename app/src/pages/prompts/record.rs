@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{
     components::{Page, Tab, page_with, path_id, path_uuid},
-    context, text,
+    context,
+    prose::Prose,
+    text,
     viewer::require,
 };
 
@@ -32,15 +34,37 @@ pub fn PromptRecordPage() -> impl IntoView {
         let store = context::store();
         let project = store.find_project(id?).await?;
         let record = store.find_prompt_record(project.id, prompt?).await?;
-        Ok((project, record))
+        let rendered = context::services().rendering.render(texts(&record)).await;
+        Ok((project, record, rendered))
     };
-    page_with(data, |(project, record)| record_page(project, record))
+    page_with(data, |(project, record, rendered)| {
+        record_page(project, record, rendered.into_iter())
+    })
 }
 
-fn record_page(project: Project, record: PromptRecord) -> impl IntoView {
+/// What is rendered: the turns, the responses, then the corrections as they are shown.
+fn texts(record: &PromptRecord) -> Vec<String> {
+    let turns = record.prompt.messages.iter().map(|message| &message.content);
+    let responses = record.responses.iter().map(|response| &response.content);
+    let corrections = record
+        .comparisons
+        .iter()
+        .flat_map(|comparison| &comparison.corrections)
+        .map(|row| &row.correction.content);
+    turns.chain(responses).chain(corrections).cloned().collect()
+}
+
+/// `html` holds what [`texts`] became.
+fn record_page(
+    project: Project,
+    record: PromptRecord,
+    mut html: impl Iterator<Item = String>,
+) -> impl IntoView {
     let base = format!("/projects/{}", project.id);
     let title = asked(&record.prompt.messages, 60);
     let language = record.prompt.language.clone();
+    let html = &mut html;
+    let conversation = conversation(&record.prompt.messages, html, language.as_deref());
     let known: Vec<String> = [record.prompt.category.clone(), language.clone()]
         .into_iter()
         .flatten()
@@ -49,12 +73,24 @@ fn record_page(project: Project, record: PromptRecord) -> impl IntoView {
         .responses
         .iter()
         .enumerate()
-        .map(|(index, response)| response_card(index + 1, response, &record.scores, language.clone()))
+        .zip(html.by_ref())
+        .map(|((index, response), html)| {
+            let content = prose(html, language.as_deref()).into_any();
+            response_card(index + 1, response, &record.scores, content)
+        })
         .collect();
     let comparisons: Vec<_> = record
         .comparisons
         .iter()
-        .map(|comparison| comparison_card(comparison, &record.responses, &base, language.as_deref()))
+        .map(|comparison| {
+            let corrections: Vec<AnyView> = comparison
+                .corrections
+                .iter()
+                .zip(html.by_ref())
+                .map(|(row, html)| correction(row, &record.responses, prose(html, language.as_deref())))
+                .collect();
+            comparison_card(comparison, &record.responses, &base, corrections)
+        })
         .collect();
     view! {
         <Page title=title project=project tab=Tab::Prompts>
@@ -67,7 +103,7 @@ fn record_page(project: Project, record: PromptRecord) -> impl IntoView {
             </div>
             <section class="card" aria-labelledby="conversation">
                 <h2 id="conversation">"Conversation"</h2>
-                {conversation(&record.prompt.messages, language.as_deref())}
+                {conversation}
             </section>
             <h2>"Responses"</h2>
             <div class="record-responses">{responses}</div>
@@ -104,10 +140,15 @@ fn beside(base: &str, before: Option<Uuid>, after: Option<Uuid>) -> impl IntoVie
     }
 }
 
-fn conversation(messages: &[Message], language: Option<&str>) -> impl IntoView + use<> {
+fn conversation(
+    messages: &[Message],
+    html: &mut impl Iterator<Item = String>,
+    language: Option<&str>,
+) -> AnyView {
     let turns: Vec<_> = messages
         .iter()
-        .map(|message| {
+        .zip(html)
+        .map(|(message, html)| {
             let who = match message.role {
                 Speaker::System => "System",
                 Speaker::User => "Person",
@@ -116,24 +157,27 @@ fn conversation(messages: &[Message], language: Option<&str>) -> impl IntoView +
             view! {
                 <div class=format!("turn {}", message.role.as_str())>
                     <p class="speaker">{who}</p>
-                    {prose(&message.content, language)}
+                    {prose(html, language)}
                 </div>
             }
         })
         .collect();
-    view! { <div class="turns">{turns}</div> }
+    view! { <div class="turns">{turns}</div> }.into_any()
 }
 
-fn prose(content: &str, language: Option<&str>) -> impl IntoView + use<> {
-    let html = (context::services().markdown)(content);
-    view! { <div class="prose" dir="auto" lang=language.map(str::to_owned) inner_html=html></div> }
+fn prose(html: String, language: Option<&str>) -> impl IntoView + use<> {
+    view! {
+        <div lang=language.map(str::to_owned)>
+            <Prose html=html />
+        </div>
+    }
 }
 
 fn response_card(
     number: usize,
     response: &Response,
     scores: &[RunScores],
-    language: Option<String>,
+    content: AnyView,
 ) -> impl IntoView + use<> {
     let id = response.id;
     let scores: Vec<_> = scores
@@ -164,7 +208,7 @@ fn response_card(
                 <h3 id=format!("response-{number}")>{format!("Response {number}")}</h3>
                 {response.model.clone().map(|model| view! { <span class="badge" dir="auto">{model}</span> })}
             </header>
-            {prose(&response.content, language.as_deref())}
+            {content}
             {scored}
         </article>
     }
@@ -174,7 +218,7 @@ fn comparison_card(
     comparison: &ComparisonRecord,
     responses: &[Response],
     base: &str,
-    language: Option<&str>,
+    corrections: Vec<AnyView>,
 ) -> impl IntoView + use<> {
     let numbers = numbers_of(responses, &comparison.responses);
     let kind = match comparison.kind {
@@ -187,11 +231,6 @@ fn comparison_card(
     let replaced: Vec<_> = replaced
         .into_iter()
         .map(|row| judgement(row, responses))
-        .collect();
-    let corrections: Vec<_> = comparison
-        .corrections
-        .iter()
-        .map(|row| correction(row, responses, language))
         .collect();
     view! {
         <section class="card" aria-labelledby=format!("comparison-{}", comparison.id)>
@@ -259,13 +298,12 @@ fn judgement(row: &JudgementRecord, responses: &[Response]) -> AnyView {
     .into_any()
 }
 
-fn correction(row: &CorrectionRecord, responses: &[Response], language: Option<&str>) -> AnyView {
+fn correction(row: &CorrectionRecord, responses: &[Response], content: impl IntoView + 'static) -> AnyView {
     let own = &row.correction;
     let from = match own.response_id {
         Some(id) => format!(" corrected response {}", number_of(responses, id)),
         None => " wrote a response".to_owned(),
     };
-    let content = prose(&own.content, language);
     let body = match row.in_force {
         true => content.into_any(),
         false => view! {
