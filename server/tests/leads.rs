@@ -1,4 +1,4 @@
-//! Looking through a project by its pages: who may, what is shown, and that what people wrote stays text.
+//! What leads and reviewers do by their pages: inviting several people by one link, and looking through a project.
 
 mod support;
 
@@ -12,7 +12,7 @@ use store::{
     TestDb,
     browse::{PromptFilter, Turn},
 };
-use support::TestApp;
+use support::{Browser, PASSWORD, TestApp};
 use uuid::Uuid;
 
 /// The demo project and its first prompt.
@@ -152,4 +152,67 @@ async fn a_filter_keeps_its_words_and_leads_on_page_by_page() {
         reviewer.get(&format!("{list}/nothing")).await.status,
         StatusCode::NOT_FOUND
     );
+}
+
+/// The link of the flash on the team's page.
+async fn invitation_link(browser: &mut Browser) -> String {
+    let flash = browser.flash("/team").await;
+    let link = flash.split("http://touchstone.test").nth(1).expect("a link");
+    link.split('<').next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_lead_makes_one_link_for_several_and_sees_who_joined() {
+    for db in TestDb::each().await {
+        let app = TestApp::on(db);
+        app.person("olga", Role::Owner).await;
+        let mut lead = app.signed_in("lea", Role::Lead).await;
+        let page = lead.get("/team").await;
+        assert_eq!(page.status, StatusCode::OK, "no bare refusal");
+        assert!(!page.body.contains("olga@example.org") && !page.body.contains("Disable"));
+        let wanted = [
+            ("role", "trainer"),
+            ("uses", "2"),
+            ("days", "30"),
+            ("label", "Autumn class"),
+        ];
+        assert_eq!(lead.post("/team/invites", &wanted).await.location(), "/team");
+        let link = invitation_link(&mut lead).await;
+        for (name, to) in [("Ann", "/"), ("Ben", "/"), ("Cid", link.as_str())] {
+            let email = format!("{name}@example.org");
+            let form = [("name", name), ("email", &email), ("password", PASSWORD)];
+            assert_eq!(app.browser().post(&link, &form).await.location(), to, "{name}");
+        }
+        let page = lead.get("/team").await.body;
+        assert!(page.contains("Autumn class") && page.contains("0 of 2") && page.contains("Ann, Ben"));
+    }
+}
+
+#[tokio::test]
+async fn a_lead_invites_no_lead_and_cancels_no_invitation_of_an_owner() {
+    let app = TestApp::new().await;
+    let mut owner = app.signed_in("olga", Role::Owner).await;
+    let mut lead = app.signed_in("lea", Role::Lead).await;
+    for role in ["lead", "owner"] {
+        lead.post("/team/invites", &[("role", role)]).await;
+        let flash = lead.flash("/team").await;
+        assert!(
+            flash.contains(&format!("A lead cannot invite a {role}")),
+            "{flash}"
+        );
+    }
+    for (uses, days) in [("0", "7"), ("101", "7"), ("1", "91"), ("many", "7"), ("-1", "7")] {
+        let form = [("role", "trainer"), ("uses", uses), ("days", days)];
+        lead.post("/team/invites", &form).await;
+        assert!(!lead.flash("/team").await.contains("/join/"), "{uses} {days}");
+    }
+    owner.post("/team/invites", &[("role", "reviewer")]).await;
+    let link = invitation_link(&mut owner).await;
+    let olga = app.db.list_people().await.unwrap().remove(1);
+    let id = app.db.list_invites(&olga).await.unwrap()[0].invite.id;
+    lead.post(&format!("/team/invites/{id}/cancel"), &[]).await;
+    assert!(lead.flash("/team").await.contains("The invitation was not found"));
+    assert_eq!(app.browser().get(&link).await.status, StatusCode::OK);
+    owner.post(&format!("/team/invites/{id}/cancel"), &[]).await;
+    assert_eq!(app.browser().get(&link).await.status, StatusCode::NOT_FOUND);
 }
