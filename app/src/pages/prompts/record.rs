@@ -1,11 +1,8 @@
 //! One prompt with everything that is kept of it.
 
 use domain::{
-    comparison::ComparisonKind,
-    judgement::Judgement,
-    permission::Permission,
-    project::Project,
-    prompt::{Message, Response, Speaker},
+    comparison::ComparisonKind, judgement::Judgement, permission::Permission, project::Project,
+    prompt::Response,
 };
 use leptos::prelude::*;
 use store::browse::{
@@ -18,8 +15,9 @@ use super::{
     said::{how_sure, in_words, number_of, numbers_of},
 };
 use crate::{
-    components::{Page, Tab, page_with, path_id, path_uuid},
+    components::{Conversation, Page, Tab, page_with, path_id, path_uuid, shown_turns},
     context,
+    islands::written::WrittenToggle,
     prose::Prose,
     text,
     viewer::require,
@@ -34,7 +32,7 @@ pub fn PromptRecordPage() -> impl IntoView {
         let store = context::store();
         let project = store.find_project(id?).await?;
         let record = store.find_prompt_record(project.id, prompt?).await?;
-        let rendered = context::services().rendering.render(texts(&record)).await;
+        let rendered = context::render_all(texts(&record)).await;
         Ok((project, record, rendered))
     };
     page_with(data, |(project, record, rendered)| {
@@ -64,7 +62,7 @@ fn record_page(
     let title = asked(&record.prompt.messages, 60);
     let language = record.prompt.language.clone();
     let html = &mut html;
-    let conversation = conversation(&record.prompt.messages, html, language.as_deref());
+    let turns = shown_turns(&record.prompt.messages, html.by_ref());
     let known: Vec<String> = [record.prompt.category.clone(), language.clone()]
         .into_iter()
         .flatten()
@@ -103,7 +101,9 @@ fn record_page(
             </div>
             <section class="card" aria-labelledby="conversation">
                 <h2 id="conversation">"Conversation"</h2>
-                {conversation}
+                <div lang=language.clone()>
+                    <Conversation turns=turns />
+                </div>
             </section>
             <h2>"Responses"</h2>
             <div class="record-responses">{responses}</div>
@@ -136,33 +136,9 @@ fn beside(base: &str, before: Option<Uuid>, after: Option<Uuid>) -> impl IntoVie
             </a>
             {before.map(|id| link(id, "Before"))}
             {after.map(|id| link(id, "Next"))}
+            <WrittenToggle />
         </nav>
     }
-}
-
-fn conversation(
-    messages: &[Message],
-    html: &mut impl Iterator<Item = String>,
-    language: Option<&str>,
-) -> AnyView {
-    let turns: Vec<_> = messages
-        .iter()
-        .zip(html)
-        .map(|(message, html)| {
-            let who = match message.role {
-                Speaker::System => "System",
-                Speaker::User => "Person",
-                Speaker::Assistant => "Assistant",
-            };
-            view! {
-                <div class=format!("turn {}", message.role.as_str())>
-                    <p class="speaker">{who}</p>
-                    {prose(html, language)}
-                </div>
-            }
-        })
-        .collect();
-    view! { <div class="turns">{turns}</div> }.into_any()
 }
 
 fn prose(html: String, language: Option<&str>) -> impl IntoView + use<> {
