@@ -33,7 +33,9 @@ pub enum Permission {
     Export,
     /// Have API tokens, and score by them.
     UseApi,
-    /// Invite people, change roles, disable accounts.
+    /// Invite people, as far as [`Role::may_invite`] goes, and see who takes part.
+    Invite,
+    /// Change roles, disable accounts, cancel anyone's invitation.
     ManageTeam,
 }
 
@@ -46,9 +48,13 @@ impl Role {
         self >= permission.least_role()
     }
 
-    /// Whether a person of this role may invite somebody as `invited`: owners anyone, leads those who do the work.
+    /// Whether a person of this role may invite others to be `invited`: a lead those below, an owner everyone.
     pub fn may_invite(self, invited: Role) -> bool {
-        self == Role::Owner || (self == Role::Lead && invited < Role::Lead)
+        match self {
+            Role::Owner => true,
+            Role::Lead => invited < Role::Lead,
+            Role::Reviewer | Role::Trainer => false,
+        }
     }
 
     /// The role's spelling in the database, in forms and in the API.
@@ -147,9 +153,11 @@ impl Permission {
         match self {
             Permission::ViewProjects | Permission::Judge => Role::Trainer,
             Permission::Review => Role::Reviewer,
-            Permission::ManageProjects | Permission::Train | Permission::Export | Permission::UseApi => {
-                Role::Lead
-            }
+            Permission::ManageProjects
+            | Permission::Train
+            | Permission::Export
+            | Permission::UseApi
+            | Permission::Invite => Role::Lead,
             Permission::ManageTeam => Role::Owner,
         }
     }
@@ -182,14 +190,6 @@ mod tests {
     }
 
     #[test]
-    fn nobody_invites_above_what_they_may() {
-        let may = |role: Role| Role::ALL.map(|invited| role.may_invite(invited));
-        assert_eq!(may(Role::Owner), [true; 4]);
-        assert_eq!(may(Role::Lead), [true, true, false, false]);
-        assert_eq!(may(Role::Reviewer), [false; 4]);
-    }
-
-    #[test]
     fn a_narrow_scope_opens_what_it_names_alone() {
         let export = "/api/v1/projects/018f/export.jsonl";
         assert!(Scope::Score.opens("/api/v1/score") && !Scope::Score.opens(export));
@@ -205,6 +205,18 @@ mod tests {
                 "{unknown}"
             );
             assert!(Scope::All.opens(unknown));
+        }
+    }
+
+    #[test]
+    fn a_lead_invites_those_below_and_an_owner_everyone() {
+        let by =
+            |role: Role| -> Vec<Role> { Role::ALL.into_iter().filter(|r| role.may_invite(*r)).collect() };
+        assert_eq!(by(Role::Owner), Role::ALL);
+        assert_eq!(by(Role::Lead), [Role::Trainer, Role::Reviewer]);
+        assert!(by(Role::Reviewer).is_empty() && by(Role::Trainer).is_empty());
+        for role in Role::ALL {
+            assert_eq!(role.may(Permission::Invite), !by(role).is_empty(), "{role:?}");
         }
     }
 

@@ -118,7 +118,7 @@ async fn changes_of_rank_ask_for_the_password_again() {
     );
     let page = owner.get(asked.location()).await.body;
     assert!(
-        page.contains("Make tom a owner.") && page.contains("name=\"confirm_password\""),
+        page.contains("Make tom an owner.") && page.contains("name=\"confirm_password\""),
         "{page}"
     );
     assert!(page.contains(&format!("action=\"{role}\"")) && page.contains("value=\"owner\""));
@@ -133,7 +133,13 @@ async fn changes_of_rank_ask_for_the_password_again() {
         assert!(asked.location().starts_with("/confirm?"), "{path}: {asked:?}");
         assert_eq!(owner.get(asked.location()).await.status, StatusCode::OK, "{path}");
     }
-    assert!(app.db.list_open_invites().await.unwrap().is_empty());
+    let olga = app
+        .db
+        .find_user(id_of(&app, "olga").await)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(app.db.list_invites(&olga).await.unwrap().is_empty());
     assert_eq!(app.db.find_user(tom).await.unwrap().unwrap().role, Role::Trainer);
 
     let wrong = [("role", "lead"), ("confirm_password", "not the password")];
@@ -164,9 +170,15 @@ async fn what_gives_nobody_anything_asks_for_no_password() {
     let app = TestApp::new().await;
     let mut owner = app.signed_in("olga", Role::Owner).await;
     owner.post("/team/invites", &[("role", "trainer")]).await;
-    let invite = app.db.list_open_invites().await.unwrap()[0].id;
+    let olga = app
+        .db
+        .find_user(id_of(&app, "olga").await)
+        .await
+        .unwrap()
+        .unwrap();
+    let invite = app.db.list_invites(&olga).await.unwrap()[0].invite.id;
     let_time_pass(&app, &owner).await;
-    let ended = owner.post(&format!("/team/invites/{invite}/delete"), &[]).await;
+    let ended = owner.post(&format!("/team/invites/{invite}/cancel"), &[]).await;
     assert_eq!(ended.location(), "/team");
     let renamed = owner.post("/account/name", &[("name", "Olga")]).await;
     assert_eq!(renamed.location(), "/account");

@@ -182,7 +182,7 @@ mod tests {
     use domain::permission::Role;
 
     use super::*;
-    use crate::{TestDb, user::NewUser};
+    use crate::{TestDb, invite::NewInvite, user::NewUser};
 
     async fn person(db: &TestDb, name: &str) -> Uuid {
         let new = NewUser {
@@ -192,6 +192,18 @@ mod tests {
             role: Role::Trainer,
         };
         db.insert_user(new).await.unwrap().id
+    }
+
+    async fn invite(db: &TestDb, maker: Uuid, link: &str, role: Role) {
+        let maker = db.find_user(maker).await.unwrap().unwrap();
+        let new = NewInvite {
+            token_hash: link.into(),
+            role,
+            label: String::new(),
+            uses: 2,
+            days: 7,
+        };
+        db.insert_invite(&maker, new).await.unwrap();
     }
 
     async fn open(db: &TestDb, user: Uuid, id: &str) {
@@ -263,7 +275,7 @@ mod tests {
             open(&db, olga, "s").await;
             let token = crate::api_token::NewToken::of(olga, "t");
             db.insert_api_token(token, "hash").await.unwrap();
-            db.insert_invite("link", Role::Owner, olga).await.unwrap();
+            invite(&db, olga, "link", Role::Owner).await;
 
             db.set_disabled(olga, true).await.unwrap();
             db.set_disabled(olga, false).await.unwrap();
@@ -280,7 +292,7 @@ mod tests {
             db.set_role(other, Role::Owner).await.unwrap();
             db.set_role(olga, Role::Owner).await.unwrap();
             for (link, role) in [("owner", Role::Owner), ("trainer", Role::Trainer)] {
-                db.insert_invite(link, role, olga).await.unwrap();
+                invite(&db, olga, link, role).await;
             }
             db.set_role(olga, Role::Lead).await.unwrap();
             assert!(db.find_open_invite("owner").await.unwrap().is_none());

@@ -90,13 +90,17 @@ async fn describe(asked: &Asked) -> Result<String, AppError> {
         found.map_or("", |(_, value)| value.as_str())
     };
     let role = field("role").parse::<Role>().map_or("", Role::as_str);
+    let a = if role == "owner" { "an" } else { "a" };
     let parts: Vec<&str> = asked.action.split('/').skip(1).collect();
     Ok(match parts.as_slice() {
-        ["team", "invites"] => format!("Invite a new {role}."),
-        ["team", "people", id, "role"] => format!("Make {} a {role}.", person(id).await?),
+        ["team", "invites"] => match field("uses") {
+            "" | "1" => format!("Invite a new {role}."),
+            uses => format!("Invite up to {uses} new {role}s."),
+        },
+        ["team", "people", id, "role"] => format!("Make {} {a} {role}.", person(id).await?),
         ["team", "people", id, "disable"] => format!("Disable the account of {}.", person(id).await?),
         ["team", "people", id, "enable"] => format!("Open the account of {} again.", person(id).await?),
-        ["account", "tokens"] => format!("Make the API token “{}”, which acts as you.", field("name")),
+        ["account", "tokens"] => format!("Create the API token “{}”, which acts as you.", field("name")),
         _ => "Change the team as you have just asked.".to_owned(),
     })
 }

@@ -18,7 +18,7 @@ pub fn SetupPage() -> impl IntoView {
             return Ok(());
         }
         Err(AppError::Conflict(
-            "The owner's account is already made. Please sign in.".into(),
+            "The owner's account already exists. Please sign in.".into(),
         ))
     };
     let code = use_query_map()
@@ -33,7 +33,7 @@ pub fn SetupPage() -> impl IntoView {
                     <header>
                         <h1>"Welcome to Touchstone"</h1>
                         <p>
-                            "Make the owner's account first. Owners invite everyone else, so only you can do this."
+                            "Create the owner's account first. Owners invite everyone else, so only you can do this."
                         </p>
                     </header>
                     <form class="card narrow" method="post" action="/setup">
@@ -41,7 +41,7 @@ pub fn SetupPage() -> impl IntoView {
                         <Field name="email" label="Email" kind="email" value=typed.email autocomplete="username" />
                         <PasswordField new=true />
                         <Field name="code" label="Set-up code" value=code hint=hint max=64 autocomplete="off" />
-                        <button class="primary">"Make the owner's account"</button>
+                        <button class="primary">"Create the owner's account"</button>
                     </form>
                 </div>
             </Page>

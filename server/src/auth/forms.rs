@@ -70,7 +70,7 @@ async fn set_up(State(state): State<AppState>, visit: Visit, Form(form): Form<Ne
         return answer(
             &state,
             "/sign-in",
-            Flash::failed("The owner's account is already made."),
+            Flash::failed("The owner's account already exists."),
         );
     }
     let back = "/setup";
@@ -274,6 +274,7 @@ fn failed(error: &dyn std::fmt::Display) -> Response {
 
 fn gone() -> AppError {
     AppError::NotFound(
-        "This invitation has been used, has ended or was taken back. Ask for a new one.".into(),
+        "This invitation has been used, has ended or was cancelled. Ask whoever sent it for a new one."
+            .into(),
     )
 }

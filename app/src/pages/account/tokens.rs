@@ -45,7 +45,7 @@ pub fn Tokens(tokens: Vec<ApiToken>) -> impl IntoView {
                                     <tr>
                                         <th scope="col">"Name"</th>
                                         <th scope="col">"For"</th>
-                                        <th scope="col">"Made"</th>
+                                        <th scope="col">"Created"</th>
                                         <th scope="col">"Last used"</th>
                                         <th scope="col">"Until"</th>
                                         <th scope="col">
@@ -82,7 +82,7 @@ pub fn Tokens(tokens: Vec<ApiToken>) -> impl IntoView {
                             .collect::<Vec<_>>()}
                     </select>
                 </div>
-                <button>"Make a token"</button>
+                <button>"Create a token"</button>
             </form>
         </section>
     }

@@ -42,7 +42,7 @@ pub fn TeamTokens(tokens: Vec<ApiToken>, people: Vec<User>) -> impl IntoView {
                                 <th scope="col">"Holder"</th>
                                 <th scope="col">"Name"</th>
                                 <th scope="col">"For"</th>
-                                <th scope="col">"Made"</th>
+                                <th scope="col">"Created"</th>
                                 <th scope="col">"Last used"</th>
                                 <th scope="col">"Until"</th>
                                 <th scope="col">
