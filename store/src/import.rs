@@ -51,6 +51,8 @@ struct Batch {
     at: Millis,
     next_pair: i64,
     next_ranking: i64,
+    /// How many people are to judge each comparison.
+    wanted: i32,
 }
 
 impl Store {
@@ -102,6 +104,7 @@ impl Importer {
             at: now(),
             next_pair,
             next_ranking,
+            wanted: self.store.wanted_of_new(&tx, self.project).await?,
             ..Batch::default()
         };
         for row in rows {
@@ -180,6 +183,9 @@ impl Importer {
                 content_hash: Set(hash),
                 import_id: Set(Some(self.import)),
                 created_at: Set(batch.at),
+                wanted: Set(batch.wanted),
+                wanted_apart: Set(false),
+                judged: Set(0),
             });
             *position += 1;
             let members = members.iter().zip(0..);

@@ -18,17 +18,24 @@ pub enum Tab {
     Judge,
     Rank,
     Corrections,
+    Assignment,
     Import,
     Train,
     Export,
 }
 
 impl Tab {
-    const ALL: [(Tab, &'static str, &'static str, Permission); 7] = [
+    const ALL: [(Tab, &'static str, &'static str, Permission); 8] = [
         (Tab::Overview, "Overview", "", Permission::ViewProjects),
         (Tab::Judge, "Judge", "/judge", Permission::Judge),
         (Tab::Rank, "Rank", "/judge?kind=ranking", Permission::Judge),
         (Tab::Corrections, "Corrections", "/corrections", Permission::Judge),
+        (
+            Tab::Assignment,
+            "Assignment",
+            "/assignment",
+            Permission::ManageProjects,
+        ),
         (Tab::Import, "Import", "/import", Permission::ManageProjects),
         (Tab::Train, "Train", "/train", Permission::Review),
         (Tab::Export, "Export", "/export", Permission::Export),
