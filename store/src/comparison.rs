@@ -113,7 +113,7 @@ pub(crate) fn kind_of(text: &str) -> Result<ComparisonKind, StoreError> {
         })
 }
 
-fn read_prompt(row: &prompt::Model) -> Result<Prompt, StoreError> {
+pub(crate) fn read_prompt(row: &prompt::Model) -> Result<Prompt, StoreError> {
     let messages = Vec::<Message>::deserialize(&row.messages).map_err(|_| StoreError::Corrupt {
         what: "prompt",
         value: row.id.to_string(),
@@ -126,7 +126,7 @@ fn read_prompt(row: &prompt::Model) -> Result<Prompt, StoreError> {
     })
 }
 
-fn read_response(row: &response::Model) -> Response {
+pub(crate) fn read_response(row: &response::Model) -> Response {
     Response {
         id: row.id,
         prompt_id: row.prompt_id,

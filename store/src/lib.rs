@@ -6,6 +6,7 @@
 
 pub mod api_token;
 pub mod assignment;
+pub mod browse;
 pub mod comparison;
 pub mod correction;
 pub mod demo;
