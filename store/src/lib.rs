@@ -16,6 +16,7 @@ pub mod job;
 pub mod judgement;
 #[cfg(test)]
 mod judging_tests;
+pub mod own_work;
 pub mod pair;
 pub mod project;
 pub mod run;

@@ -194,7 +194,7 @@ fn conversation(messages: &[Message]) -> String {
     }
     let turns: Vec<String> = messages
         .iter()
-        .map(|message| format!("{}: {}", message.role.as_str(), message.content))
+        .map(|message| format!("{}: {}", message.role.name(), message.content))
         .collect();
     turns.join("\n\n")
 }
