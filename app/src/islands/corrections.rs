@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use self::draft::{Draft, Found};
 use super::{mark_hydrated, only_single_clicks};
+use crate::text_area::TextArea;
 
 /// What the server hands over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -128,6 +129,7 @@ pub fn CorrectionEditor(start: EditorStart) -> impl IntoView {
             action="/fn/corrections/save"
             node_ref=node
             on:click=move |event| only_single_clicks(&event)
+            on:keydown=submit_by_key
             on:submit=move |_| {
                 unkept.set_value(false);
                 text.with_untracked(|text| draft.send(text));
@@ -142,18 +144,15 @@ pub fn CorrectionEditor(start: EditorStart) -> impl IntoView {
             <div class="editor-sides">
                 <div class="field">
                     <label for="correction">"The answer as it should be (Markdown)"</label>
-                    <textarea
+                    <TextArea
                         id="correction"
                         name="content"
-                        required
-                        dir="auto"
+                        required=true
                         lang=start.language.clone()
-                        prop:value=move || text.get()
-                        on:input=move |event| edited(event_target_value(&event))
-                        on:keydown=submit_by_key
-                    >
-                        {start.content.clone()}
-                    </textarea>
+                        text=start.content.clone()
+                        value=text
+                        on_input=edited
+                    />
                 </div>
                 <section class="editor-diff" aria-label="Difference" tabindex="0">
                     <h2>{if from_nothing { "Your answer" } else { "What you changed" }}</h2>

@@ -19,6 +19,7 @@ use crate::{
     judging::Desk,
     own_list::OwnList,
     pages::judgements,
+    prose::Prose,
     text::encoded,
     viewer::require,
 };
@@ -38,18 +39,18 @@ pub fn CorrectionsPage() -> impl IntoView {
                 .map(Shown::Editing),
             None => judgements::load(project, OwnList::of_request())
                 .await
-                .map(Shown::OwnWork),
+                .map(|listed| Shown::OwnWork(Box::new(listed))),
         }
     };
     page_with(data, |shown| match shown {
         Shown::Editing(editing) => editing_view(*editing).into_any(),
-        Shown::OwnWork(listed) => judgements::view(listed).into_any(),
+        Shown::OwnWork(listed) => judgements::view(*listed).into_any(),
     })
 }
 
 enum Shown {
     Editing(Box<Editing>),
-    OwnWork(judgements::Listed),
+    OwnWork(Box<judgements::Listed>),
 }
 
 struct Editing {
@@ -168,7 +169,7 @@ fn editing_view(editing: Editing) -> impl IntoView {
             view! {
                 <div class=format!("turn {}", turn.role.as_str())>
                     <p class="speaker">{turn.role.name()}</p>
-                    <div class="prose" dir="auto" inner_html=turn.html.clone()></div>
+                    <Prose html=turn.html.clone() />
                 </div>
             }
         })

@@ -16,6 +16,7 @@ use crate::{
     islands::judge::{DeskStart, JudgeDesk},
     judging::Desk,
     own_list::OwnList,
+    prose::Prose,
     viewer::require,
 };
 
@@ -56,7 +57,7 @@ pub fn JudgePage() -> impl IntoView {
                             view! {
                                 <details class="judge-instructions" open=new>
                                     <summary>"Instructions"</summary>
-                                    <div class="prose" dir="auto" tabindex="0" inner_html=html></div>
+                                    <Prose html=html />
                                 </details>
                             }
                         })}
@@ -118,14 +119,14 @@ async fn start(project: Uuid, asked: Asked, from: Option<OwnList>) -> Result<Sta
         from: from.map(|list| list.query()),
     };
     Ok(Started {
-        instructions: instructions(&desk.project, user.id),
+        instructions: instructions(&desk.project, user.id).await,
         project: desk.project,
         start,
     })
 }
 
 /// The instructions, and whether they are new to this person: a cookie remembers which were shown last.
-fn instructions(project: &Project, user: Uuid) -> Option<Instructions> {
+async fn instructions(project: &Project, user: Uuid) -> Option<Instructions> {
     let text = project.instructions.trim();
     if text.is_empty() {
         return None;
@@ -145,7 +146,7 @@ fn instructions(project: &Project, user: Uuid) -> Option<Instructions> {
         context::answer_header(SET_COOKIE, &cookie);
     }
     Some(Instructions {
-        html: (context::services().markdown)(text),
+        html: context::render(text).await,
         new,
     })
 }

@@ -2,7 +2,10 @@
 
 use leptos::prelude::*;
 
-use crate::islands::judge::{keys, screen::set_open, state::Desk};
+use crate::{
+    islands::judge::{keys, screen::set_open, state::Desk},
+    text_area::TextArea,
+};
 
 /// Unsure, fairly, certain.
 pub fn sure_choice(desk: Desk) -> impl IntoView {
@@ -43,17 +46,15 @@ pub fn justify(desk: Desk) -> impl IntoView {
             </summary>
             <div class="menu-box">
                 <label for="justification">"Why? For reviewers and for yourself."</label>
-                <textarea
+                <TextArea
                     id="justification"
                     name="form[justification]"
-                    maxlength="4000"
-                    dir="auto"
+                    maxlength=4000
+                    text=desk.draft.justification.get_untracked()
                     node_ref=desk.reason_text
-                    prop:value=move || desk.draft.justification.get()
-                    on:input=move |event| desk.draft.justification.set(event_target_value(&event))
-                >
-                    {desk.draft.justification.get_untracked()}
-                </textarea>
+                    value=desk.draft.justification
+                    on_input=move |text| desk.draft.justification.set(text)
+                />
                 <div class="cluster">
                     <button type="button" class="done" on:click=move |_| set_open(desk.reason_menu, false)>
                         "Done"

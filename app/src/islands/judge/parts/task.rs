@@ -6,7 +6,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
-use crate::islands::judge::state::Desk;
+use crate::{islands::judge::state::Desk, prose::Prose};
 
 /// What is judged.
 pub fn prompt_and_responses(desk: Desk, task: &Task) -> impl IntoView + use<> {
@@ -30,7 +30,7 @@ pub fn prompt_and_responses(desk: Desk, task: &Task) -> impl IntoView + use<> {
             view! {
                 <div class=format!("turn {}", turn.role.as_str())>
                     <p class="speaker">{turn.role.name()}</p>
-                    <div class="prose" dir="auto" inner_html=turn.html.clone()></div>
+                    <Prose html=turn.html.clone() />
                 </div>
             }
         })
@@ -81,14 +81,14 @@ fn response(desk: Desk, task: &Task, index: usize) -> impl IntoView + use<> {
                 </a>
             </header>
             <div
-                class="response-text prose"
+                class="response-text"
                 role="region"
                 aria-label=format!("Response {name}")
                 tabindex="0"
-                dir="auto"
                 lang=task.language.clone()
-                inner_html=shown.html.clone()
-            ></div>
+            >
+                <Prose html=shown.html.clone() />
+            </div>
         </article>
     }
     .into_any()
