@@ -7,7 +7,7 @@ use domain::{
     comparison::{ComparisonKind, presented_order},
     judgement::{Grade, Judgement, SkipReason, Verdict},
     project::Project,
-    task::{Progress, ShownResponse, ShownTurn, Submission, Task, Written, describe, groups_by_place},
+    task::{Progress, ShownResponse, Submission, Task, Written, describe, groups_by_place},
     user::User,
 };
 use store::{
@@ -17,6 +17,7 @@ use store::{
 use uuid::Uuid;
 
 use crate::{
+    components::shown_turns,
     context::{self, Services},
     error::AppError,
     rendering::Rendering,
@@ -114,13 +115,7 @@ impl Desk {
     fn show(&self, comparison: LoadedComparison, html: Vec<String>) -> Task {
         let order = presented_order(comparison.id, self.user, &comparison.response_ids());
         let mut html = html.into_iter();
-        let turns = comparison.prompt.messages.iter().zip(html.by_ref());
-        let turns: Vec<ShownTurn> = turns
-            .map(|(message, html)| ShownTurn {
-                role: message.role,
-                html,
-            })
-            .collect();
+        let turns = shown_turns(&comparison.prompt.messages, html.by_ref());
         let shown: HashMap<Uuid, String> = comparison.response_ids().into_iter().zip(html).collect();
         let responses = order.into_iter().filter_map(|id| {
             let html = shown.get(&id)?.clone();

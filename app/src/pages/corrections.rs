@@ -12,14 +12,16 @@ use leptos_router::hooks::use_query_map;
 use uuid::Uuid;
 
 use crate::{
-    components::{Page, Tab, page_with, path_id},
+    components::{Conversation, Page, Tab, page_with, path_id},
     context,
     error::AppError,
-    islands::corrections::{CorrectionEditor, EditorStart},
+    islands::{
+        corrections::{CorrectionEditor, EditorStart},
+        written::WrittenToggle,
+    },
     judging::Desk,
     own_list::OwnList,
     pages::judgements,
-    prose::Prose,
     text::encoded,
     viewer::require,
 };
@@ -162,18 +164,6 @@ fn editing_view(editing: Editing) -> impl IntoView {
             }
         })
         .collect_view();
-    let turns = task
-        .turns
-        .iter()
-        .map(|turn| {
-            view! {
-                <div class=format!("turn {}", turn.role.as_str())>
-                    <p class="speaker">{turn.role.name()}</p>
-                    <Prose html=turn.html.clone() />
-                </div>
-            }
-        })
-        .collect_view();
     let tab = match task.kind {
         ComparisonKind::Pair => Tab::Judge,
         ComparisonKind::Ranking => Tab::Rank,
@@ -194,10 +184,11 @@ fn editing_view(editing: Editing) -> impl IntoView {
                 <nav class="cluster" aria-label="Start from">
                     <span class="soft small">"Start from"</span>
                     {sources}
+                    <WrittenToggle />
                 </nav>
             </div>
             <section class="judge-prompt" aria-label="Prompt" tabindex="0" lang=task.language.clone()>
-                <div class="turns">{turns}</div>
+                <Conversation turns=task.turns.clone() />
             </section>
             <CorrectionEditor start=editor />
         </Page>

@@ -10,6 +10,7 @@ pub mod judge;
 pub mod judgements;
 pub mod missing;
 pub mod project;
+pub mod prompts;
 pub mod runs;
 pub mod scores;
 pub mod setup;

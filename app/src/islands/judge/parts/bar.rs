@@ -7,7 +7,10 @@ use domain::{
 use leptos::prelude::*;
 
 use super::extras::{justify, sure_choice};
-use crate::islands::judge::{keys, order, state::Desk};
+use crate::islands::{
+    judge::{keys, order, state::Desk},
+    written::WrittenButton,
+};
 
 /// Everything that is pressed to judge.
 pub fn bar(desk: Desk, kind: ComparisonKind) -> impl IntoView {
@@ -57,6 +60,7 @@ pub fn bar(desk: Desk, kind: ComparisonKind) -> impl IntoView {
                     "Flag"
                 </label>
                 {sure_choice(desk)}
+                <WrittenButton />
                 {justify(desk)}
                 <button class="quiet undo" form="undo" disabled=move || !desk.can_undo.get()>
                     <kbd>"u"</kbd>

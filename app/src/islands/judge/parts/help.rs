@@ -29,6 +29,7 @@ pub fn keys_help(desk: Desk, kind: ComparisonKind) -> impl IntoView {
         ("f", "Flag for a reviewer"),
         ("j", "Justify"),
         ("h", "How sure you are"),
+        ("w", "Texts as they were written, and back"),
         ("e", "Correct a response"),
         ("u", "Undo the last"),
         ("?", "These keys"),
