@@ -4,6 +4,7 @@
 mod clock;
 mod draft;
 mod gate;
+mod hold;
 mod key_names;
 mod keys;
 mod order;
@@ -33,6 +34,8 @@ use super::{mark_hydrated, only_single_clicks};
 pub struct DeskStart {
     pub project: Uuid,
     pub user: Uuid,
+    /// What this page holds is held for it alone, not for another page of the same person.
+    pub seat: Uuid,
     pub kind: ComparisonKind,
     pub task: Option<Task>,
     pub progress: Progress,
@@ -110,13 +113,24 @@ fn hidden_fields(task: &Task) -> impl IntoView + use<> {
 
 /// What stands there when no comparison does.
 fn nothing_here(desk: Desk) -> impl IntoView {
-    let sentence = move || match (desk.leaving.get(), desk.exhausted.get()) {
-        (Some(_), _) => "Your change is kept in this browser and on its way; then your judgements are shown.",
-        (None, false) => "Waiting for the next comparison…",
-        (None, true) if desk.progress.with(|progress| progress.done == 0) => {
-            "Nothing is here for you to judge yet."
+    let sentence = move || {
+        let progress = desk.progress.get();
+        match (desk.leaving.get(), desk.exhausted.get(), progress.elsewhere) {
+            (Some(_), _, _) => {
+                "Your change is kept in this browser and on its way; then your judgements are shown."
+                    .to_owned()
+            }
+            (None, false, _) => "Waiting for the next comparison…".to_owned(),
+            (None, true, 0) if progress.done == 0 => "Nothing is here for you to judge yet.".to_owned(),
+            (None, true, 0) => "Nothing is left for you to judge here. Thank you.".to_owned(),
+            (None, true, 1) => {
+                "Somebody else has the last one in hand. If it is given back, it comes here by itself."
+                    .to_owned()
+            }
+            (None, true, others) => {
+                format!("Others have the last {others} in hand. What is given back comes here by itself.")
+            }
         }
-        (None, true) => "Nothing is left for you to judge here. Thank you.",
     };
     let own_work = format!("/projects/{}/judgements", desk.project);
     view! {

@@ -79,6 +79,9 @@ impl Desk {
         let said = describe(verdict, &submission.ranking, &submission.presented);
         if task.said.is_none() {
             self.count(1);
+            if !matches!(verdict, Verdict::Skipped { .. }) {
+                self.progress.update(|progress| progress.judged += 1);
+            }
         }
         self.draft.forget();
         self.undoable.update_value(|undoable| {

@@ -5,23 +5,30 @@ use std::time::Duration;
 
 use domain::{
     comparison::ComparisonKind,
-    task::{Progress, Submission, Task},
+    task::{Progress, Submission, Task, Written},
 };
 use leptos::{ev, html, prelude::*, task::spawn_local};
 use uuid::Uuid;
 use wasm_bindgen::JsCast;
 
-use super::{DeskStart, clock::ActiveClock, draft::Draft, gate::Gate, keys, outbox::Outbox, saying, screen};
-use crate::server_fns::judge::next_tasks;
+use super::{
+    DeskStart, clock::ActiveClock, draft::Draft, gate::Gate, hold, keys, outbox::Outbox, saying, screen,
+};
+use crate::server_fns::judge::{load_progress, next_tasks};
 
 /// Fewer than these fetched ahead, and more are asked for.
 const AHEAD: usize = 2;
+
+/// When to ask again where nothing is left: soon if others have some in hand.
+const ASK_AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
 
 /// All of it; copies share everything.
 #[derive(Clone, Copy)]
 pub struct Desk {
     pub project: Uuid,
     pub kind: ComparisonKind,
+    /// This page, as the server knows it.
+    pub seat: Uuid,
     pub task: RwSignal<Option<Task>>,
     pub progress: RwSignal<Progress>,
     pub outbox: Outbox,
@@ -55,6 +62,7 @@ pub struct Desk {
     pub(super) undone: StoredValue<bool>,
     pub(super) clock: StoredValue<ActiveClock>,
     fetching: StoredValue<bool>,
+    asking_again: StoredValue<bool>,
 }
 
 impl Desk {
@@ -65,6 +73,7 @@ impl Desk {
         Desk {
             project: start.project,
             kind: start.kind,
+            seat: start.seat,
             task: RwSignal::new(start.task.clone()),
             progress: RwSignal::new(start.progress),
             outbox: Outbox::new(start.project, start.user),
@@ -87,6 +96,7 @@ impl Desk {
             undoable: StoredValue::new(Vec::new()),
             last: StoredValue::new(start.last),
             undone: StoredValue::new(false),
+            asking_again: StoredValue::new(false),
             clock: StoredValue::new(ActiveClock::start(0.0)),
             fetching: StoredValue::new(false),
         }
@@ -96,6 +106,7 @@ impl Desk {
     pub fn wake(self) {
         self.awake.set(true);
         self.outbox.open();
+        hold::keep_holding(self);
         drop(window_event_listener(ev::keydown, move |event| {
             keys::pressed(self, &event)
         }));
@@ -194,7 +205,6 @@ impl Desk {
     fn fetch(self) {
         if self.fetching.get_value()
             || self.back.with_value(Option::is_some)
-            || self.exhausted.get_untracked()
             || self.ahead.with_value(Vec::len) >= AHEAD
         {
             return;
@@ -213,11 +223,12 @@ impl Desk {
         without.dedup();
         without.truncate(500);
         spawn_local(async move {
-            let answer = next_tasks(self.project, self.kind, without).await;
+            let answer = next_tasks(self.project, self.kind, without, self.seat).await;
             self.fetching.set_value(false);
             match answer {
-                Ok(tasks) if tasks.is_empty() => self.exhausted.set(true),
+                Ok(tasks) if tasks.is_empty() => self.ask_again_later().await,
                 Ok(tasks) => {
+                    self.exhausted.set(false);
                     self.ahead.update_value(|ahead| ahead.extend(tasks));
                     if self.task.with_untracked(Option::is_none) {
                         self.show_next();
@@ -227,5 +238,67 @@ impl Desk {
                 Err(error) => self.outbox.trouble.set(Some(error.to_string())),
             }
         });
+    }
+
+    /// Nothing came. If nothing is on the screen either, asks again: others give back, a lead may want more.
+    async fn ask_again_later(self) {
+        if self.task.with_untracked(Option::is_some) || self.asking_again.get_value() {
+            return;
+        }
+        self.exhausted.set(true);
+        self.asking_again.set_value(true);
+        if let Ok(progress) = load_progress(self.project, self.kind).await {
+            self.progress.set(progress);
+        }
+        let soon = self
+            .progress
+            .with_untracked(|progress| progress.elsewhere + progress.remaining > 0);
+        let wait = if soon { ASK_AGAIN[0] } else { ASK_AGAIN[1] };
+        set_timeout(
+            move || {
+                self.asking_again.set_value(false);
+                self.fetch();
+            },
+            wait,
+        );
+    }
+
+    /// What this page has in hand: what it shows or has yet to send, and what it fetched ahead.
+    pub fn in_hand(self) -> (Vec<Uuid>, Vec<Uuid>) {
+        let mut shown = self.outbox.comparisons();
+        shown.extend(self.task.with_untracked(|task| {
+            let fresh = task.as_ref().filter(|task| task.said.is_none());
+            fresh.map(|task| task.comparison_id)
+        }));
+        let ahead = self
+            .ahead
+            .with_value(|ahead| ahead.iter().map(|task| task.comparison_id).collect());
+        (shown, ahead)
+    }
+
+    /// Others have these now: they go from what was fetched ahead, and from the screen if nothing was written there.
+    pub fn let_go(self, lost: &[Uuid]) {
+        self.ahead
+            .update_value(|ahead| ahead.retain(|task| !lost.contains(&task.comparison_id)));
+        let on_screen = self.task.with_untracked(|task| {
+            let fresh = task.as_ref().filter(|task| task.said.is_none());
+            fresh.map(|task| task.comparison_id)
+        });
+        if let Some(comparison) = on_screen
+            && lost.contains(&comparison)
+            && !self.outbox.comparisons().contains(&comparison)
+            && !self.has_draft()
+        {
+            self.show_next();
+            self.hint
+                .set("Somebody else has judged the one that stood here.".into());
+        } else {
+            self.fetch();
+        }
+    }
+
+    /// Whether anything was said of the comparison on the screen that is not sent.
+    pub fn has_draft(self) -> bool {
+        untrack(|| self.draft.read()) != Written::default()
     }
 }
