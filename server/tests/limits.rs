@@ -51,7 +51,10 @@ async fn a_head_that_does_not_come_and_an_idle_connection_are_not_held() {
     }
     let whole = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok";
     let answer = rest(send(address, whole).await).await;
-    assert!(answer.contains("200 OK") && answer.ends_with('2'), "answered, then closed: {answer}");
+    assert!(
+        answer.contains("200 OK") && answer.ends_with('2'),
+        "answered, then closed: {answer}"
+    );
 }
 
 #[tokio::test]
@@ -77,7 +80,11 @@ async fn connections_of_one_client_and_of_all_are_bounded() {
 #[tokio::test]
 async fn a_server_that_stops_lets_a_request_in_flight_end() {
     let (address, stop) = start(Limits::default()).await;
-    let mut stream = send(address, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nha").await;
+    let mut stream = send(
+        address,
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nha",
+    )
+    .await;
     // The rest of the body comes once the server has been told to stop.
     stop.send(()).unwrap();
     while TcpStream::connect(address).await.is_ok() {
@@ -85,5 +92,8 @@ async fn a_server_that_stops_lets_a_request_in_flight_end() {
     }
     stream.write_all(b"lf").await.unwrap();
     let answer = rest(stream).await;
-    assert!(answer.contains("200 OK") && answer.contains("connection: close"), "{answer}");
+    assert!(
+        answer.contains("200 OK") && answer.contains("connection: close"),
+        "{answer}"
+    );
 }

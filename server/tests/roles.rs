@@ -119,6 +119,7 @@ const PAGES: &[(&str, Option<Role>)] = &[
     ("/projects/:id/assignment", Some(Role::Lead)),
     ("/projects/:id/prompts", Some(Role::Reviewer)),
     ("/projects/:id/prompts/:prompt", Some(Role::Reviewer)),
+    ("/projects/:id/judgements", Some(Role::Trainer)),
     ("/projects/:id/import", Some(Role::Lead)),
     ("/projects/:id/export", Some(Role::Lead)),
     ("/projects/:id/train", Some(Role::Reviewer)),
@@ -250,10 +251,8 @@ async fn every_route_is_refused_to_those_below_it() {
                 answer.status,
                 answer.body
             );
-            if path == "/sign-out" {
-                if let Some(role) = role {
-                    browser.sign_in(role.as_str()).await;
-                }
+            if let ("/sign-out", Some(role)) = (path.as_str(), role) {
+                browser.sign_in(role.as_str()).await;
             }
         }
     }
@@ -304,4 +303,9 @@ async fn roles_are_read_anew_at_each_request() {
         app.db.set_role(tom, role).await.unwrap();
         assert_eq!(browser.get("/team").await.status, status, "{role:?}");
     }
+    browser.post("/account/name", &[("name", "Tom")]).await;
+    assert!(
+        browser.flash("/account").await.contains("name is changed"),
+        "it is the same session"
+    );
 }

@@ -48,7 +48,9 @@ async fn who_and_from_where_is_logged_and_no_secret() {
     owner.post(&format!("/team/people/{tom}/disable"), &[]).await;
     let mut program = app.browser();
     let bearer = [("authorization", "Bearer ts_unknown")];
-    program.send(Method::POST, "/api/v1/score", &bearer, String::new()).await;
+    program
+        .send(Method::POST, "/api/v1/score", &bearer, String::new())
+        .await;
     owner.origin = Some("https://evil.example".into());
     owner.post("/team/invites", &[("role", "owner")]).await;
     owner.origin = Some("http://touchstone.test".into());
@@ -71,14 +73,26 @@ async fn who_and_from_where_is_logged_and_no_secret() {
             .lines()
             .find(|line| line.contains(&format!("event=\"{event}\"")))
             .unwrap_or_else(|| panic!("{event} is missing in\n{log}"));
-        assert!(line.contains("security") && line.contains("by=") && line.contains("from=0.0.0.0"), "{line}");
+        assert!(
+            line.contains("security") && line.contains("by=") && line.contains("from=0.0.0.0"),
+            "{line}"
+        );
     }
     let refused = log.lines().find(|line| line.contains("origin_refused")).unwrap();
     for told in ["https://evil.example", "touchstone.test"] {
         assert!(refused.contains(told), "{refused}");
     }
-    assert!(log.lines().any(|line| line.contains("sign_in_failed") && line.contains(&tom.to_string())));
-    for secret in [PASSWORD, "wrong horse", token.as_str(), session.as_str(), "example.org"] {
+    assert!(
+        log.lines()
+            .any(|line| line.contains("sign_in_failed") && line.contains(&tom.to_string()))
+    );
+    for secret in [
+        PASSWORD,
+        "wrong horse",
+        token.as_str(),
+        session.as_str(),
+        "example.org",
+    ] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
 }
