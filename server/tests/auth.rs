@@ -385,7 +385,10 @@ async fn a_body_without_measure_is_refused() {
         ("/fn/projects/create", MAX_FUNCTION, "at most 4 MB"),
         ("/api/v1/score", 30_000_000, "at most 8 MB"),
     ] {
-        let answer = lead.send(Method::POST, path, &[kind], form(bytes)).await;
+        let body = form(bytes);
+        let length = body.len().to_string();
+        let headers = [kind, ("content-length", length.as_str())];
+        let answer = lead.send(Method::POST, path, &headers, body).await;
         assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
         assert!(answer.body.contains(says), "{path}: {}", answer.body);
     }

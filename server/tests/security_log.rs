@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use domain::permission::Role;
 use support::{PASSWORD, TestApp};
 
@@ -48,9 +48,10 @@ async fn who_and_from_where_is_logged_and_no_secret() {
     owner.post(&format!("/team/people/{tom}/disable"), &[]).await;
     let mut program = app.browser();
     let bearer = [("authorization", "Bearer ts_unknown")];
-    program
+    let unknown = program
         .send(Method::POST, "/api/v1/score", &bearer, String::new())
         .await;
+    assert_eq!(unknown.status, StatusCode::UNAUTHORIZED);
     owner.origin = Some("https://evil.example".into());
     owner.post("/team/invites", &[("role", "owner")]).await;
     owner.origin = Some("http://touchstone.test".into());
