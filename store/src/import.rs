@@ -56,6 +56,11 @@ struct Batch {
 impl Store {
     /// The imported annotator of that name, made if missing.
     pub async fn ensure_annotator(&self, name: &str) -> Result<Uuid, StoreError> {
+        Store::ensure_annotator_in(self.writer(), name).await
+    }
+
+    /// As [`Store::ensure_annotator`], in the caller's transaction.
+    pub async fn ensure_annotator_in(db: &impl ConnectionTrait, name: &str) -> Result<Uuid, StoreError> {
         crate::refuse_nul(name)?;
         let id = identity::annotator_id(name);
         let row = user::ActiveModel {
@@ -70,7 +75,7 @@ impl Store {
         };
         user::Entity::insert(row)
             .on_conflict(nothing())
-            .exec_without_returning(self.writer())
+            .exec_without_returning(db)
             .await?;
         Ok(id)
     }
@@ -96,7 +101,10 @@ impl Importer {
         progress: &mut ImportProgress,
         lease: Option<&Lease>,
     ) -> Result<(), StoreError> {
-        let tx = self.store.begin().await?;
+        let tx = match lease {
+            Some(lease) => self.store.begin_held(lease).await?,
+            None => self.store.begin().await?,
+        };
         let (next_pair, next_ranking) = self.next_positions(&tx).await?;
         let mut batch = Batch {
             at: now(),

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     Store, StoreError,
     entity::score,
+    job::Lease,
     pair::{Chosen, SelectedPair, messages},
 };
 
@@ -47,8 +48,14 @@ pub struct ResponseFilter {
 }
 
 impl Store {
-    /// Keeps scores; one that is there already is replaced.
-    pub async fn upsert_scores(&self, run: Uuid, scores: &[(Uuid, Scored)]) -> Result<(), StoreError> {
+    /// Keeps scores, all or none of them, as long as the lease is held; one that is there already is replaced.
+    pub async fn upsert_scores(
+        &self,
+        run: Uuid,
+        lease: &Lease,
+        scores: &[(Uuid, Scored)],
+    ) -> Result<(), StoreError> {
+        let transaction = self.begin_held(lease).await?;
         for batch in scores.chunks(BATCH) {
             let rows = batch.iter().map(|(response, scored)| score::ActiveModel {
                 run_id: Set(run),
@@ -65,10 +72,10 @@ impl Store {
             ]);
             score::Entity::insert_many(rows)
                 .on_conflict(replace)
-                .exec_without_returning(self.writer())
+                .exec_without_returning(&transaction)
                 .await?;
         }
-        Ok(())
+        Ok(transaction.commit().await?)
     }
 
     /// Some of a project's responses that the run has not scored yet, in the order of their identifiers.

@@ -4,14 +4,14 @@ use axum::http::StatusCode;
 use domain::{
     permission::Role,
     run::{
-        Cut, State,
+        Cut,
         data::DataChoice,
         event::{Evaluation, Rewards, RunEvent, StepPoint},
     },
     stats::Proportion,
 };
 use server::model::default_settings;
-use store::run::NewRun;
+use store::run::{NewRun, RunEnd};
 use uuid::Uuid;
 
 use super::{project, support::TestApp};
@@ -62,8 +62,8 @@ async fn told(app: &TestApp, project: Uuid, name: &str, epochs: u32) -> Uuid {
         RunEvent::Checkpointed { step: 10 },
     ];
     app.db.append_run_events(run.id, &lease, &events).await.unwrap();
-    let error = Some("It <i>broke</i>.");
-    app.db.set_run_state(run.id, State::Failed, error).await.unwrap();
+    let broken = RunEnd::Failed("It <i>broke</i>.".into());
+    app.db.finish_run(run.id, &lease, broken).await.unwrap();
     run.id
 }
 
