@@ -9,6 +9,7 @@ use axum::http::{Method as Http, StatusCode};
 use domain::{
     formats::{ComparedResponses, Opinion, ResponseText, Row},
     import::ImportProgress,
+    job::JobKind,
     judgement::Strength,
     permission::Role,
     project::Project,
@@ -16,7 +17,7 @@ use domain::{
     run::{State, event::RunEvent},
     score::Scored,
 };
-use store::{import::Importer, project::NewProject};
+use store::{import::Importer, job::Lease, project::NewProject, run::RunEnd};
 use support::TestApp;
 use uuid::Uuid;
 

@@ -1,6 +1,7 @@
 //! A data folder made by an old version (README.md), opened by this one: it migrates, its run goes on to the end, its
 //! exports hold the same rows, and people, tokens and pages work.
 
+#[expect(dead_code, reason = "not all of it is needed here")]
 #[path = "../support/mod.rs"]
 mod support;
 
