@@ -2,7 +2,9 @@
 
 mod forms;
 mod page;
+mod scrolling;
 
 pub use forms::{Field, PasswordField};
 pub(crate) use page::error_page;
 pub use page::{Page, Tab, load, page_with, path_id};
+pub use scrolling::Scrolling;

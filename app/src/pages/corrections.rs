@@ -14,7 +14,7 @@ use store::judgement::OwnJudgement;
 use uuid::Uuid;
 
 use crate::{
-    components::{Page, Tab, page_with, path_id},
+    components::{Page, Scrolling, Tab, page_with, path_id},
     context,
     error::AppError,
     islands::corrections::{CorrectionEditor, EditorStart},
@@ -328,7 +328,7 @@ fn table(heading: &'static str, rows: Vec<(String, String, String)>) -> Option<A
         })
         .collect_view();
     let table = view! {
-        <div class="table-wrap">
+        <Scrolling label="Your judgements">
             <table class="table work-table">
                 <thead>
                     <tr>
@@ -339,7 +339,7 @@ fn table(heading: &'static str, rows: Vec<(String, String, String)>) -> Option<A
                 </thead>
                 <tbody>{rows}</tbody>
             </table>
-        </div>
+        </Scrolling>
     };
     Some(table.into_any())
 }

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use store::invite::Invite;
 
 use crate::{
-    components::{Page, page_with},
+    components::{Page, Scrolling, page_with},
     context, text,
     viewer::require,
 };
@@ -47,7 +47,7 @@ fn Team(viewer: User, people: Vec<User>, invites: Vec<Invite>) -> impl IntoView 
                     <p>"Trainers judge. Reviewers also see results. Leads run projects. Owners decide who takes part."</p>
                 </div>
             </div>
-            <div class="table-wrap">
+            <Scrolling label="People">
                 <table class="table">
                     <thead>
                         <tr>
@@ -62,7 +62,7 @@ fn Team(viewer: User, people: Vec<User>, invites: Vec<Invite>) -> impl IntoView 
                     </thead>
                     <tbody>{rows}</tbody>
                 </table>
-            </div>
+            </Scrolling>
             <section class="card">
                 <h2>"Invite"</h2>
                 <form class="cluster" method="post" action="/team/invites">

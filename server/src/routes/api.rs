@@ -6,13 +6,13 @@ mod request;
 use app::error::AppError;
 use axum::{
     Json, Router,
-    extract::{State, rejection::JsonRejection},
-    http::{HeaderValue, StatusCode, header},
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use domain::{permission::Permission, run::State as RunState, score::check_items};
-use serde_json::Value;
 use utoipa::OpenApi;
 use uuid::Uuid;
 
@@ -72,37 +72,31 @@ fn wrong_method(allowed: &'static str) -> Response {
 async fn score(
     viewer: Viewer,
     State(state): State<AppState>,
-    body: Result<Json<Value>, JsonRejection>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ScoreAnswer>, ApiError> {
     viewer.may(Permission::Review)?;
-    let Json(body) = body.map_err(unreadable)?;
-    let request = ScoreRequest::read(body).map_err(AppError::Invalid)?;
+    let request = read(&headers, body).map_err(AppError::Invalid)?;
     check_items(&request.items).map_err(|error| ApiError(AppError::Invalid(error.to_string())))?;
     let run = find_model(&state, &request).await?;
     let scores = state.services.scoring.score(run, request.items).await?;
     Ok(Json(ScoreAnswer { run, scores }))
 }
 
-fn unreadable(error: JsonRejection) -> ApiError {
-    ApiError(AppError::Invalid(match error {
-        JsonRejection::JsonSyntaxError(error) => format!("The body is not valid JSON: {}.", place_of(&error)),
-        JsonRejection::MissingJsonContentType(_) => {
-            "The body must be JSON, with the header “Content-Type: application/json”.".into()
-        }
-        other => format!("{}.", other.body_text().trim_end_matches('.')),
-    }))
-}
-
-/// Where JSON breaks, without the parser's words.
-fn place_of(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let broken = causes
-        .filter_map(|cause| cause.downcast_ref::<serde_json::Error>())
-        .last();
-    broken.map_or_else(
-        || "it breaks off".into(),
-        |error| format!("it breaks at line {}, column {}", error.line(), error.column()),
-    )
+/// Reads the request, or says in a sentence why not: the JSON parser's words are for programmers.
+fn read(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<ScoreRequest, String> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    if !kind.is_some_and(|kind| kind.starts_with("application/json")) {
+        return Err("The body must be JSON, with the header “Content-Type: application/json”.".into());
+    }
+    let body = body.map_err(|error| format!("{}.", error.body_text().trim_end_matches('.')))?;
+    let body = serde_json::from_slice(&body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("The body is not valid JSON: it breaks at line {line}, column {column}.")
+    })?;
+    ScoreRequest::read(body)
 }
 
 /// The run that is meant, if it has a model.

@@ -45,7 +45,7 @@ async fn told(app: &TestApp, project: Uuid, name: &str, epochs: u32) -> Uuid {
         },
         RunEvent::Steps {
             points: (1..=10).map(point).collect(),
-            pairs_per_second: 50.0,
+            pairs_per_second: Some(50.0),
             seconds_left: None,
         },
         RunEvent::Evaluated(Evaluation {
