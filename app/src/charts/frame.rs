@@ -100,7 +100,7 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::charts::{Line, Unit};
+    use crate::charts::{Band, Line, Unit};
 
     #[test]
     fn ticks_are_round_and_inside() {

@@ -3,8 +3,10 @@
 mod forms;
 mod page;
 mod scrolling;
+mod title;
 
 pub use forms::{Field, PasswordField};
 pub(crate) use page::error_page;
 pub use page::{Page, Tab, load, page_with, path_id};
 pub use scrolling::Scrolling;
+pub use title::PageTitle;

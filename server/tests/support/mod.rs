@@ -11,7 +11,7 @@ use axum::{
 use domain::{permission::Role, user::User};
 use server::{
     auth::{password, secret::hash_secret},
-    markdown,
+    rendering::Renderer,
     router::router,
     scoring::ScoringService,
     site::Site,
@@ -92,7 +92,7 @@ pub fn router_over(store: Store, data_dir: &Path) -> Router {
     let site = Site::built_in();
     let services = Services {
         store,
-        markdown: markdown::render,
+        rendering: Arc::new(Renderer::new()),
         hash_secret,
         data_dir: data_dir.into(),
         site: Arc::new(site.names()),

@@ -501,3 +501,69 @@ async fn scores_stand_beside_what_people_prefer() {
         assert_eq!(third.prompt, "Question 2?");
     }
 }
+
+#[tokio::test]
+async fn what_a_run_had_stays_apart_from_what_people_say_later() {
+    for db in TestDb::each().await {
+        let project = imported(&db, "P", 4).await;
+        let (run, lease) = db
+            .start_run(new_run(project.id, DataChoice::default()), "w")
+            .await
+            .unwrap();
+        let had = db.select_pairs(project.id, &run.data.choice).await.unwrap();
+        db.set_run_counts(&run, &lease, had.counts).await.unwrap();
+        let run = db.find_run(run.id).await.unwrap();
+        let responses = db.list_unscored_responses(run.id, project.id, 100).await.unwrap();
+        let scored = |reward| Scored {
+            reward,
+            tokens: 5,
+            cut_tokens: 0,
+        };
+        let scores: Vec<_> = responses
+            .iter()
+            .map(|response| (response.id, scored(response.content.len() as f64)))
+            .collect();
+        db.upsert_scores(run.id, &lease, &scores).await.unwrap();
+        let before = db.compare_scores(&run).await.unwrap();
+        assert_eq!(
+            (before.summary.all.model.of, before.summary.newer.model.of),
+            (4, 0)
+        );
+
+        // Someone says otherwise of two pairs, a second later.
+        let later = had.counts.selected_at.unwrap() + 1_000;
+        let user = person(&db).await;
+        let [first, second] = &before.pairs[..2] else {
+            panic!("two pairs")
+        };
+        let says = |of: &domain::score::JudgedPair| Judgement {
+            id: Uuid::new_v4(),
+            comparison_id: of.comparison_id,
+            user_id: user,
+            verdict: Verdict::Preferred {
+                strength: Strength::Much,
+            },
+            ranking: vec![vec![of.rejected], vec![of.chosen]],
+            presented: vec![of.chosen, of.rejected],
+            flagged: false,
+            justification: None,
+            confidence: None,
+            scheme_version: 1,
+            active_ms: None,
+            supersedes: None,
+            created_at: later,
+        };
+        for pair in [first, second] {
+            db.insert_judgement(project.id, says(pair)).await.unwrap();
+        }
+        let after = db.compare_scores(&run).await.unwrap();
+        assert_eq!(after.summary.all, before.summary.all, "{:?}", db.backend());
+        assert_eq!(after.summary.newer.model.of, 2);
+        assert_eq!(after.pairs.iter().filter(|pair| pair.newer).count(), 2);
+        let told = db
+            .select_pairs_as_of(project.id, &run.data.choice, had.counts.selected_at.unwrap())
+            .await
+            .unwrap();
+        assert_eq!((told.train, told.held_out), (had.train, had.held_out));
+    }
+}

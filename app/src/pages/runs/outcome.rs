@@ -34,6 +34,10 @@ pub fn outcome(metrics: &Metrics, left_out: &str) -> impl IntoView + use<> {
         }
         _ => "Nothing was held out, so it is unknown how well the model agrees with people.",
     };
+    let rows = (
+        bar("This model", metrics.held_out),
+        bar("Baseline: choose the longer", metrics.longest),
+    );
     view! {
         <section class="card">
             <h2>"What came out"</h2>
@@ -48,7 +52,7 @@ pub fn outcome(metrics: &Metrics, left_out: &str) -> impl IntoView + use<> {
                             <th scope="col"><span class="sr-only">"As a bar"</span></th>
                         </tr>
                     </thead>
-                    <tbody>{bar("This model", metrics.held_out)} {bar("Baseline: choose the longer", metrics.longest)}</tbody>
+                    <tbody>{rows}</tbody>
                 </table>
             </Scrolling>
             <p class="soft small">
