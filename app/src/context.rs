@@ -52,8 +52,13 @@ pub fn store() -> Store {
 
 /// Markdown to safe HTML.
 pub async fn render(text: &str) -> String {
-    let rendered = services().rendering.render(vec![text.to_owned()]).await;
+    let rendered = render_all(vec![text.to_owned()]).await;
     rendered.into_iter().next().unwrap_or_default()
+}
+
+/// Texts in Markdown to safe HTML, in their order.
+pub async fn render_all(texts: Vec<String>) -> Vec<String> {
+    services().rendering.render(texts).await
 }
 
 /// A cookie of the current request.

@@ -6,7 +6,7 @@ use domain::{
     comparison::{ComparisonKind, presented_order},
     judgement::{Grade, SkipReason, Verdict},
     project::Project,
-    task::{Progress, ShownResponse, ShownTurn, Submission, Task, describe, groups_by_place},
+    task::{Progress, ShownResponse, Submission, Task, describe, groups_by_place},
     user::User,
 };
 use store::{
@@ -16,6 +16,7 @@ use store::{
 use uuid::Uuid;
 
 use crate::{
+    components::shown_turns,
     context::{self, Services},
     error::AppError,
     rendering::Rendering,
@@ -102,13 +103,7 @@ impl Desk {
     fn show(&self, comparison: LoadedComparison, html: Vec<String>) -> Task {
         let order = presented_order(comparison.id, self.user, &comparison.response_ids());
         let mut html = html.into_iter();
-        let turns = comparison.prompt.messages.iter().zip(html.by_ref());
-        let turns: Vec<ShownTurn> = turns
-            .map(|(message, html)| ShownTurn {
-                role: message.role,
-                html,
-            })
-            .collect();
+        let turns = shown_turns(&comparison.prompt.messages, html.by_ref());
         let shown: HashMap<Uuid, String> = comparison.response_ids().into_iter().zip(html).collect();
         let responses = order.into_iter().filter_map(|id| {
             let html = shown.get(&id)?.clone();

@@ -13,6 +13,7 @@ pub mod runs;
 pub mod scores;
 mod storage;
 pub mod theme;
+pub mod written;
 
 use leptos::{html::ElementType, prelude::*};
 use wasm_bindgen::JsCast;
