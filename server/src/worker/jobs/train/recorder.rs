@@ -13,7 +13,7 @@ use domain::run::{
 use reward_model::{About, Event};
 
 use self::means::Means;
-use crate::model;
+use crate::{model, standalone::progress::alike_words};
 
 /// The most points of a run's curve. They lie at fixed steps, so the same run draws the same curve.
 const POINTS: u64 = 400;
@@ -42,6 +42,7 @@ impl Recorder {
                 done: done as u64,
                 of: total as u64,
             }),
+            Event::Note { text } => self.pending.push(RunEvent::Note { text }),
             Event::Started {
                 train_pairs,
                 held_out_pairs,
@@ -49,8 +50,11 @@ impl Recorder {
                 first_step,
                 train_cut,
                 held_out_cut,
+                alike,
             } => {
                 self.began = Some(Instant::now());
+                let note = alike_words(alike).filter(|_| first_step == 0);
+                self.pending.extend(note.map(|text| RunEvent::Note { text }));
                 self.pending.push(RunEvent::Started {
                     step: first_step,
                     steps,
