@@ -109,6 +109,7 @@ impl Work {
                     reward: 1.0,
                     tokens: 3,
                     cut_tokens: 0,
+                    spread: None,
                 };
                 store
                     .upsert_scores(run.id, lease, &[(self.response, scored)])

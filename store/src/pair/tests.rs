@@ -451,6 +451,7 @@ async fn scores_stand_beside_what_people_prefer() {
                     spread: None,
                     tokens: 5,
                     cut_tokens: 0,
+                    spread: None,
                 };
                 (response.id, scored)
             })
@@ -519,6 +520,7 @@ async fn what_a_run_had_stays_apart_from_what_people_say_later() {
             reward,
             tokens: 5,
             cut_tokens: 0,
+            spread: None,
         };
         let scores: Vec<_> = responses
             .iter()
