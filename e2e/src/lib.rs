@@ -10,6 +10,7 @@ pub mod action;
 pub mod browser;
 pub mod check;
 pub mod find;
+pub mod hostile;
 pub mod judging;
 pub mod people;
 pub mod programs;

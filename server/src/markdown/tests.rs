@@ -66,6 +66,7 @@ fn signs_that_are_no_emphasis_stay() {
 #[test]
 fn hidden_characters_are_marked() {
     reads("\u{200B}", "U+200B");
+    reads("a\u{200B}\u{200B}\u{200B}b", "aU+200B×3b");
     reads(
         "a\u{202E}b\u{2066}c\u{AD}d\u{0}e",
         "aU+202EbU+2066cU+00ADdU+0000e",
@@ -340,7 +341,8 @@ fn the_work_for_a_text_is_bounded() {
         deep("\\(", 100_000),
         deep("$x^2$ ", 30_000),
         deep("<!--", 60_000),
-        deep("\u{200B}", 80_000),
+        deep("\u{200B}", 40_000),
+        deep("\u{200B}\u{2060}", 20_000),
         deep("word ", 400_000),
         format!("\\({}x{}\\)", deep("\\frac{1}{", 400), deep("}", 400)),
     ];
