@@ -46,7 +46,9 @@ async fn no_text_becomes_markup_on_any_page() -> Result<()> {
             None
         }
     };
-    let pages = pages(&project, run.as_deref(), &comparison);
+    let prompt = first_prompt(&owner, &project).await?;
+    let mut pages = pages(&project, run.as_deref(), &comparison);
+    pages.push(("/projects/:id/prompts/:prompt", prompt));
     if run.is_some() {
         every_page_is_among(&pages)?;
     }
@@ -139,7 +141,12 @@ async fn fill_account_and_team(owner: &Browser) -> Result<()> {
     owner.element(".secret").await?;
     owner.nothing_injected("/account with a token").await?;
     owner.visit("/account").await?;
-    owner.nothing_injected("/account").await
+    owner.nothing_injected("/account").await?;
+    owner.visit("/team").await?;
+    owner.fill("Name, for yourself", SHORT_NAME).await?;
+    owner.click_button("Create a link").await?;
+    owner.element(".secret").await?;
+    owner.nothing_injected("/team with an invitation").await
 }
 
 /// A justification, a correction and its draft; gives the comparison's path.
@@ -224,6 +231,13 @@ async fn train(owner: &Browser, project: &str) -> Result<String> {
     }
 }
 
+/// The page of one of the imported prompts.
+async fn first_prompt(owner: &Browser, project: &str) -> Result<String> {
+    owner.visit(&format!("{project}/prompts")).await?;
+    let link = owner.element(&format!("a[href^='{project}/prompts/']")).await?;
+    link.attr("href").await?.context("no prompt is listed")
+}
+
 /// The pattern of each route, and an address of it.
 fn pages(project: &str, run: Option<&str>, correct: &str) -> Vec<(&'static str, String)> {
     let of_project = |page: &str| format!("{project}{page}");
@@ -246,6 +260,15 @@ fn pages(project: &str, run: Option<&str>, correct: &str) -> Vec<(&'static str, 
         (
             "/projects/:id/corrections",
             of_project(&format!("/corrections?comparison={}", encoded(NAME))),
+        ),
+        ("/projects/:id/assignment", of_project("/assignment")),
+        ("/projects/:id/prompts", of_project("/prompts")),
+        (
+            "/projects/:id/prompts",
+            of_project(&format!(
+                "/prompts?q={0}&category={0}&model={0}",
+                encoded(SHORT_NAME)
+            )),
         ),
         ("/projects/:id/import", of_project("/import")),
         ("/projects/:id/export", of_project("/export")),

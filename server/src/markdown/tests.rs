@@ -130,10 +130,7 @@ fn formulas_are_typeset_or_left_whole() {
         "$$a_1$$",
         "\\begin{align}a&=b\\\\c&=d\\end{align}",
     ] {
-        assert!(
-            rendered(display).contains("<math display=\"block\">"),
-            "{display}"
-        );
+        assert!(rendered(display).contains("<math display=\"block\""), "{display}");
     }
     for inline in [
         "$x$",
@@ -142,7 +139,7 @@ fn formulas_are_typeset_or_left_whole() {
         r"$\alpha$",
         "**\\(n\\)**",
     ] {
-        assert!(rendered(inline).contains("<math display=\"inline\">"), "{inline}");
+        assert!(rendered(inline).contains("<math display=\"inline\""), "{inline}");
     }
     // Money, shells and brackets.
     for none in [
@@ -167,6 +164,11 @@ fn formulas_are_typeset_or_left_whole() {
     // In code nothing is a formula.
     reads("`\\(x\\)` and\n\n```\n$$a$$\n```", "\\(x\\) and $$a$$");
     assert!(rendered("The answer is \\boxed{3} or \\(\\boxed{42}\\)").contains("<mn>42</mn>"));
+}
+
+#[test]
+fn a_formula_reads_from_left_to_right_in_any_text() {
+    assert!(rendered("\u{633}\u{644}\u{627}\u{645} $x^2$").contains("dir=\"ltr\""));
 }
 
 #[test]

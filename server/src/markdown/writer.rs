@@ -18,6 +18,9 @@ pub const MOST_EVENTS: usize = 60_000;
 /// Blocks and spans in one another.
 const DEEPEST: usize = 40;
 
+/// Bytes of a formula that stand within a line; a longer one scrolls by itself on a narrow screen.
+const LONGEST_ON_A_LINE: usize = 60;
+
 /// A text as HTML.
 pub struct Written {
     pub html: String,
@@ -150,7 +153,10 @@ impl Writer<'_> {
                 }
                 Piece::Formula { source, typeset } => {
                     match typeset {
-                        Some(mathml) if mathml.starts_with("<math display=\"block\"") => {
+                        Some(mathml)
+                            if mathml.starts_with("<math display=\"block\"")
+                                || source.len() > LONGEST_ON_A_LINE =>
+                        {
                             self.html.push_str("<span class=\"formula\" tabindex=\"0\">");
                             self.html.push_str(mathml);
                             self.html.push_str("</span>");
