@@ -137,7 +137,7 @@ async fn import_file(owner: &Browser, project: &str) -> Result<()> {
 async fn fill_account_and_team(owner: &Browser) -> Result<()> {
     owner.visit("/account").await?;
     owner.fill("Name of a new token", SHORT_NAME).await?;
-    owner.click_button("Make a token").await?;
+    owner.click_button("Create a token").await?;
     owner.element(".secret").await?;
     owner.nothing_injected("/account with a token").await?;
     owner.visit("/account").await?;
