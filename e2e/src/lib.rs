@@ -12,6 +12,7 @@ pub mod check;
 pub mod find;
 pub mod hostile;
 pub mod judging;
+pub mod keyboard;
 pub mod people;
 pub mod programs;
 pub mod site;
