@@ -451,7 +451,6 @@ async fn scores_stand_beside_what_people_prefer() {
                     spread: None,
                     tokens: 5,
                     cut_tokens: 0,
-                    spread: None,
                 };
                 (response.id, scored)
             })
