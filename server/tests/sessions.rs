@@ -307,7 +307,7 @@ async fn a_refused_sign_in_keeps_the_address_and_where_one_wanted_to_go() {
 
 #[tokio::test]
 async fn over_tls_the_session_is_this_hosts_alone() {
-    let app = TestApp::reached_over(TestDb::sqlite().await, true);
+    let app = TestApp::reached_over(TestDb::sqlite().await, "https");
     app.person("tom", Role::Trainer).await;
     let mut browser = app.browser();
     browser.origin = Some("https://touchstone.test".into());

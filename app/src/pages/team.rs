@@ -12,7 +12,7 @@ use store::{api_token::ApiToken, invite::ListedInvite};
 
 use self::{invites::invitations, tokens::TeamTokens};
 use crate::{
-    components::{Page, page_with},
+    components::{Page, Scrolling, page_with},
     context, text,
     viewer::require,
 };
@@ -54,7 +54,7 @@ fn Team(viewer: User, people: Vec<User>, invites: Vec<ListedInvite>, tokens: Vec
             </div>
             {invitations(&viewer, invites)}
             <h2>"People"</h2>
-            <div class="table-wrap" tabindex="0" role="region" aria-label="People">
+            <Scrolling label="People">
                 <table class="table">
                     <thead>
                         <tr>
@@ -74,7 +74,7 @@ fn Team(viewer: User, people: Vec<User>, invites: Vec<ListedInvite>, tokens: Vec
                     </thead>
                     <tbody>{rows}</tbody>
                 </table>
-            </div>
+            </Scrolling>
             <TeamTokens tokens people=holders />
         </Page>
     }

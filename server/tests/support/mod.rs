@@ -1,6 +1,6 @@
 //! A server under test: the real router over a fresh database, and browsers that keep cookies.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use app::context::Services;
 use axum::{
@@ -17,7 +17,7 @@ use server::{
     site::Site,
     state::{AppState, Settings},
 };
-use store::{TestDb, user::NewUser};
+use store::{Store, TestDb, user::NewUser};
 use tower::ServiceExt;
 
 /// The password of everyone that [`TestApp::person`] makes.
@@ -58,31 +58,15 @@ impl TestApp {
 
     /// A server on this database.
     pub fn on(db: TestDb) -> TestApp {
-        TestApp::reached_over(db, false)
+        TestApp::reached_over(db, "http")
     }
 
-    /// A server on this database that people reach over TLS, or not.
-    pub fn reached_over(db: TestDb, https: bool) -> TestApp {
-        let scheme = if https { "https" } else { "http" };
-        let site = Site::built_in();
-        let services = Services {
-            store: db.store(),
-            rendering: Arc::new(Renderer::new()),
-            hash_secret,
-            data_dir: std::env::temp_dir().as_path().into(),
-            site: Arc::new(site.names()),
-            public_url: format!("{scheme}://{HOST}").as_str().into(),
-            scoring: Arc::new(ScoringService::new(&std::env::temp_dir())),
-        };
-        let settings = Settings {
-            secure_cookies: https,
-            max_upload_mb: 16,
-            ..Settings::default()
-        };
-        let state = AppState::new(services, settings);
+    /// A server on this database that people reach over this scheme.
+    pub fn reached_over(db: TestDb, scheme: &str) -> TestApp {
+        let state = state_over(db.store(), &std::env::temp_dir(), scheme);
         TestApp {
             setup_code: state.setup_code.as_str().to_owned(),
-            router: router(state, site),
+            router: router(state, Site::built_in()),
             db,
         }
     }
@@ -90,10 +74,8 @@ impl TestApp {
     /// A browser nobody has used.
     pub fn browser(&self) -> Browser {
         Browser {
-            router: self.router.clone(),
-            cookies: BTreeMap::new(),
-            origin: Some(format!("http://{HOST}")),
             setup_code: self.setup_code.clone(),
+            ..Browser::over(self.router.clone())
         }
     }
 
@@ -118,7 +100,40 @@ impl TestApp {
     }
 }
 
+/// The server's router over this store and data folder.
+pub fn router_over(store: Store, data_dir: &Path) -> Router {
+    router(state_over(store, data_dir, "http"), Site::built_in())
+}
+
+fn state_over(store: Store, data_dir: &Path, scheme: &str) -> AppState {
+    let services = Services {
+        store,
+        rendering: Arc::new(Renderer::new()),
+        hash_secret,
+        data_dir: data_dir.into(),
+        site: Arc::new(Site::built_in().names()),
+        public_url: format!("{scheme}://{HOST}").as_str().into(),
+        scoring: Arc::new(ScoringService::new(data_dir)),
+    };
+    let settings = Settings {
+        secure_cookies: scheme == "https",
+        max_upload_mb: 16,
+        ..Settings::default()
+    };
+    AppState::new(services, settings)
+}
+
 impl Browser {
+    /// A browser nobody has used.
+    pub fn over(router: Router) -> Browser {
+        Browser {
+            router,
+            cookies: BTreeMap::new(),
+            origin: Some(format!("http://{HOST}")),
+            setup_code: String::new(),
+        }
+    }
+
     /// Opens a page.
     pub async fn get(&mut self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], String::new()).await
