@@ -165,6 +165,8 @@ async fn judge_and_correct(owner: &Browser, project: &str) -> Result<String> {
     owner.press("j").await?;
     owner.element("#justification").await?.send_keys(TEXT).await?;
     owner.press("\u{e00c}").await?;
+    owner.press("2").await?;
+    owner.judged_and_saved(1).await?;
     owner.visit(&correct).await?;
     owner.hydrated().await?;
     owner.nothing_injected("the correction's page").await?;
@@ -255,6 +257,7 @@ fn pages(project: &str, run: Option<&str>, correct: &str) -> Vec<(&'static str, 
             "/projects/:id/judge",
             of_project(&format!("/judge?kind={}", encoded(NAME))),
         ),
+        ("/projects/:id/judgements", of_project("/judgements")),
         ("/projects/:id/corrections", of_project("/corrections")),
         ("/projects/:id/corrections", correct.to_owned()),
         (
