@@ -19,6 +19,7 @@ pub mod judgement;
 #[cfg(test)]
 mod judging_tests;
 pub mod overlap;
+pub mod own_work;
 pub mod pair;
 pub mod progress;
 pub mod project;
@@ -56,6 +57,9 @@ pub enum StoreError {
     /// It collides with what is there; the sentence says how.
     #[error("{0}")]
     Conflict(String),
+    /// Another worker has the job: nothing was written, and nothing more may be.
+    #[error("Another worker has taken this job.")]
+    LeaseLost,
     /// It breaks a rule; the sentence says which.
     #[error("{0}")]
     Invalid(String),
