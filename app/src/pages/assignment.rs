@@ -9,7 +9,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use store::overlap::Workload;
 
 use crate::{
-    components::{Page, Tab, page_with, path_id},
+    components::{Page, Scrolling, Tab, page_with, path_id},
     context,
     server_fns::assignment::{SetWanted, SetWantedApart},
     text,
@@ -70,7 +70,7 @@ fn done_so_far(workload: &[Workload]) -> impl IntoView + use<> {
         }
     });
     view! {
-        <div class="table-wrap">
+        <Scrolling label="Comparisons by how many judge them">
             <table class="table">
                 <thead>
                     <tr>
@@ -91,7 +91,7 @@ fn done_so_far(workload: &[Workload]) -> impl IntoView + use<> {
                 </thead>
                 <tbody>{rows}</tbody>
             </table>
-        </div>
+        </Scrolling>
         {note}
     }
     .into_any()

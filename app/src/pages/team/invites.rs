@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use store::invite::{ListedInvite, MAX_DAYS, MAX_LABEL, MAX_USES};
 
 use super::role_select;
-use crate::text;
+use crate::{components::Scrolling, text};
 
 /// The form, the open invitations, and folded those that are over.
 pub fn invitations(viewer: &User, invites: Vec<ListedInvite>) -> impl IntoView + use<> {
@@ -68,7 +68,7 @@ fn form(by: Role) -> impl IntoView {
 fn invite_table(rows: Vec<ListedInvite>, name: &'static str, all: bool) -> AnyView {
     let rows: Vec<_> = rows.into_iter().map(|row| invite_row(row, all)).collect();
     view! {
-        <div class="table-wrap" tabindex="0" role="region" aria-label=name>
+        <Scrolling label=name>
             <table class="table">
                 <caption class="sr-only">{name}</caption>
                 <thead>
@@ -86,7 +86,7 @@ fn invite_table(rows: Vec<ListedInvite>, name: &'static str, all: bool) -> AnyVi
                 </thead>
                 <tbody>{rows}</tbody>
             </table>
-        </div>
+        </Scrolling>
     }
     .into_any()
 }
