@@ -2,6 +2,8 @@
 
 use std::env;
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
@@ -18,6 +20,8 @@ pub fn start(format: LogFormat) {
         .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},{DEFAULT}")));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A file or a pipe would keep the colours' codes.
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_writer(std::io::stderr);
     // Fails only if a subscriber is set, as in tests.
     drop(match format {

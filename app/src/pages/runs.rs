@@ -111,7 +111,7 @@ fn run_page(
                 </div>
             </div>
             {run.error.clone().map(|error| view! { <p class="alert bad" role="alert">{error}</p> })}
-            {run.metrics.as_ref().map(outcome)}
+            {run.metrics.as_ref().map(|metrics| outcome(metrics, &run.settings))}
             {reload}
             <LiveRun run=id start=progress over=over />
             {log_part(id, log)}

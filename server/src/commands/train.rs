@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use app::scoring::Scoring;
+use app::{
+    measures::{alike_sentence, better_sentence, measure_rows},
+    scoring::Scoring,
+};
 use domain::run::{
     Method, Metrics, Run, Settings, State,
     data::{DataChoice, HeldOut, JudgementSource},
@@ -139,7 +142,7 @@ async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> a
             seed: args.split_seed,
         },
     };
-    let scoring = ScoringService::new(&config.data_dir);
+    let scoring = ScoringService::on(&config.data_dir, config.base_model.clone());
     let settings = settings(&scoring, args.method.unwrap_or_default(), &args.settings)?;
     scoring.check(&settings)?;
     Ok(NewRun {
@@ -246,8 +249,6 @@ fn report(run: &Run, config: &Config) -> anyhow::Result<()> {
 }
 
 fn print_table(run: &Run, metrics: &Metrics, config: &Config) {
-    let or_dash =
-        |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.6}"));
     let counts = run.data.counts.unwrap_or_default();
     println!("run                {}", run.id);
     println!(
@@ -258,8 +259,14 @@ fn print_table(run: &Run, metrics: &Metrics, config: &Config) {
         println!("held-out accuracy  {model}");
         println!("longest wins       {longest}");
     }
-    println!("held-out loss      {}", or_dash(metrics.held_out_loss));
-    println!("training loss      {}", or_dash(metrics.train_loss));
+    for (what, value) in measure_rows(metrics) {
+        println!("{what:18} {value}");
+    }
+    for sentence in [better_sentence(metrics, &run.settings), alike_sentence(metrics)] {
+        if let Some(sentence) = sentence {
+            println!("{sentence}");
+        }
+    }
     println!("steps              {}", metrics.steps);
     println!("seconds            {:.1}", metrics.seconds);
     println!(

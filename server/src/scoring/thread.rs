@@ -7,6 +7,7 @@ use std::{
     sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
 
+use app::scoring::ScoringError;
 use reward_model::{ModelError, Scorer};
 
 use super::Request;
@@ -55,8 +56,8 @@ fn answer(models: &mut Models, mut batch: Vec<Request>) {
     let score = || models.get(&batch[0].model_dir)?.score(&examples, &mut |_, _| {});
     let scored = match catch_unwind(AssertUnwindSafe(score)) {
         Ok(Ok(scored)) => Ok(scored),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the model panicked".to_owned()),
+        Ok(Err(error)) => Err(failure(error)),
+        Err(_) => Err(ScoringError::Failed("the model panicked".to_owned())),
     };
     let mut from = 0;
     for (request, size) in batch.into_iter().zip(sizes) {
@@ -67,6 +68,15 @@ fn answer(models: &mut Models, mut batch: Vec<Request>) {
         from += size;
         // Fails when the one who asked has gone.
         drop(request.reply.send(part));
+    }
+}
+
+/// What is the model's own is told to whoever asked.
+fn failure(error: ModelError) -> ScoringError {
+    match error {
+        ModelError::NotFinite { cause, .. } => ScoringError::NotFinite(cause),
+        ModelError::Refused(reason) => ScoringError::Refused(reason),
+        error => ScoringError::Failed(error.to_string()),
     }
 }
 

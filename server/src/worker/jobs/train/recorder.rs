@@ -143,6 +143,9 @@ pub fn metrics(about: &About, course: &Progress) -> Metrics {
         pairs_per_second: course.pairs_per_second.unwrap_or_default(),
         cut: course.cut,
         scored: 0,
+        measures: about.metrics.as_ref().map(model::measures),
+        alike: about.alike.map(|pairs| pairs as u64),
+        better: about.better.as_ref().map(model::better),
     }
 }
 
