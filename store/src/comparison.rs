@@ -194,7 +194,7 @@ impl Store {
 }
 
 /// The entity's spelling to the noun.
-fn kind_of(text: &str) -> Result<ComparisonKind, StoreError> {
+pub(crate) fn kind_of(text: &str) -> Result<ComparisonKind, StoreError> {
     [ComparisonKind::Pair, ComparisonKind::Ranking]
         .into_iter()
         .find(|kind| kind.as_str() == text)
@@ -204,7 +204,7 @@ fn kind_of(text: &str) -> Result<ComparisonKind, StoreError> {
         })
 }
 
-fn read_prompt(row: &prompt::Model) -> Result<Prompt, StoreError> {
+pub(crate) fn read_prompt(row: &prompt::Model) -> Result<Prompt, StoreError> {
     let messages = Vec::<Message>::deserialize(&row.messages).map_err(|_| StoreError::Corrupt {
         what: "prompt",
         value: row.id.to_string(),
@@ -217,7 +217,7 @@ fn read_prompt(row: &prompt::Model) -> Result<Prompt, StoreError> {
     })
 }
 
-fn read_response(row: &response::Model) -> Response {
+pub(crate) fn read_response(row: &response::Model) -> Response {
     Response {
         id: row.id,
         prompt_id: row.prompt_id,

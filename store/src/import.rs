@@ -49,8 +49,15 @@ struct Batch {
     judgements: Vec<judgement::ActiveModel>,
     seen: HashSet<Uuid>,
     at: Millis,
-    next_pair: i64,
-    next_ranking: i64,
+    next: NextPositions,
+}
+
+/// Where the next of each goes: behind what the project has.
+#[derive(Default)]
+struct NextPositions {
+    prompt: i64,
+    pair: i64,
+    ranking: i64,
 }
 
 impl Store {
@@ -97,11 +104,9 @@ impl Importer {
         lease: Option<&Lease>,
     ) -> Result<(), StoreError> {
         let tx = self.store.begin().await?;
-        let (next_pair, next_ranking) = self.next_positions(&tx).await?;
         let mut batch = Batch {
             at: now(),
-            next_pair,
-            next_ranking,
+            next: self.next_positions(&tx).await?,
             ..Batch::default()
         };
         for row in rows {
@@ -131,6 +136,7 @@ impl Importer {
             batch.prompts.push(prompt::ActiveModel {
                 id: Set(prompt_id),
                 project_id: Set(self.project),
+                position: Set(batch.next.prompt),
                 messages: Set(json!(row.prompt)),
                 category: Set(row.category.clone()),
                 language: Set(row.language.clone()),
@@ -138,6 +144,7 @@ impl Importer {
                 import_id: Set(Some(self.import)),
                 created_at: Set(batch.at),
             });
+            batch.next.prompt += 1;
         }
         let mut responses = Vec::with_capacity(row.responses.len());
         for answer in &row.responses {
@@ -168,8 +175,8 @@ impl Importer {
         let id = identity::comparison_id(self.project, &hash);
         if self.is_new(batch, id) {
             let (kind, position) = match members.len() {
-                2 => ("pair", &mut batch.next_pair),
-                _ => ("ranking", &mut batch.next_ranking),
+                2 => ("pair", &mut batch.next.pair),
+                _ => ("ranking", &mut batch.next.ranking),
             };
             batch.comparisons.push(comparison::ActiveModel {
                 id: Set(id),
@@ -238,15 +245,19 @@ impl Importer {
         !self.seen.contains(&id) && batch.seen.insert(id)
     }
 
-    /// Where the next pair and the next ranking go: behind what the project has.
-    async fn next_positions(&self, tx: &impl ConnectionTrait) -> Result<(i64, i64), StoreError> {
+    async fn next_positions(&self, tx: &impl ConnectionTrait) -> Result<NextPositions, StoreError> {
         const NEXT: &str = "SELECT
+            (SELECT COALESCE(MAX(position) + 1, 0) FROM prompt WHERE project_id = $1),
             (SELECT COALESCE(MAX(position) + 1, 0) FROM comparison WHERE project_id = $1 AND kind = 'pair'),
             (SELECT COALESCE(MAX(position) + 1, 0) FROM comparison WHERE project_id = $1 AND kind = 'ranking')";
         let statement = Statement::from_sql_and_values(self.store.backend(), NEXT, [self.project.into()]);
         let row = tx.query_one_raw(statement).await?;
         let row = row.ok_or(StoreError::NotFound("The project"))?;
-        Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))
+        Ok(NextPositions {
+            prompt: row.try_get_by_index(0)?,
+            pair: row.try_get_by_index(1)?,
+            ranking: row.try_get_by_index(2)?,
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 //! a pool of their own; a commit is on the disk before it is acknowledged. On PostgreSQL both are one pool.
 
 pub mod api_token;
+pub mod browse;
 pub mod comparison;
 pub mod correction;
 pub mod demo;

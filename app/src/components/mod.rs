@@ -8,5 +8,5 @@ mod title;
 pub use conversation::{Conversation, shown_turns};
 pub use forms::{Field, PasswordField};
 pub(crate) use page::error_page;
-pub use page::{Page, Tab, load, page_with, path_id};
+pub use page::{Page, Tab, load, page_with, path_id, path_uuid};
 pub use title::PageTitle;

@@ -9,6 +9,7 @@ pub mod join;
 pub mod judge;
 pub mod missing;
 pub mod project;
+pub mod prompts;
 pub mod runs;
 pub mod scores;
 pub mod setup;

@@ -6,6 +6,7 @@ pub mod comparison;
 pub mod comparison_response;
 pub mod correction;
 pub mod invite;
+pub mod invite_use;
 pub mod job;
 pub mod judgement;
 pub mod project;
