@@ -44,13 +44,22 @@ pub struct ShownResponse {
     pub html: String,
 }
 
-/// How far a person is with one kind of comparison in a project.
+/// How far a person and a project are with one kind of comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Progress {
     /// Comparisons that the person has judged or skipped.
     pub done: u64,
     /// Comparisons that still wait for this person.
     pub remaining: u64,
+    /// Comparisons that would wait for this person, had not others them in hand at the moment.
+    pub elsewhere: u64,
+    /// Judgements that the project has, of those wanted.
+    pub judged: u64,
+    /// Judgements that are wanted in the project: each comparison counts as often as it is to be judged.
+    pub wanted: u64,
+    /// Judgements over the wanted number.
+    pub surplus: u64,
 }
 
 /// A judgement as the client sends it. Who said it, and when, is the server's to know.

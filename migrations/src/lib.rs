@@ -10,6 +10,7 @@ pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
 mod m20261123_000001_people;
 mod m20261123_000002_collecting;
 mod m20261123_000003_running;
+mod m20261127_000100_assignment;
 mod m20261127_000800_invite_uses;
 mod m20261127_000801_prompt_position;
 
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000001_people::Migration),
             Box::new(m20261123_000002_collecting::Migration),
             Box::new(m20261123_000003_running::Migration),
+            Box::new(m20261127_000100_assignment::Migration),
             Box::new(m20261127_000800_invite_uses::Migration),
             Box::new(m20261127_000801_prompt_position::Migration),
         ]

@@ -49,6 +49,8 @@ struct Batch {
     judgements: Vec<judgement::ActiveModel>,
     seen: HashSet<Uuid>,
     at: Millis,
+    /// How many people are to judge each comparison.
+    wanted: i32,
     next: NextPositions,
 }
 
@@ -106,6 +108,7 @@ impl Importer {
         let tx = self.store.begin().await?;
         let mut batch = Batch {
             at: now(),
+            wanted: self.store.wanted_of_new(&tx, self.project).await?,
             next: self.next_positions(&tx).await?,
             ..Batch::default()
         };
@@ -187,6 +190,9 @@ impl Importer {
                 content_hash: Set(hash),
                 import_id: Set(Some(self.import)),
                 created_at: Set(batch.at),
+                wanted: Set(batch.wanted),
+                wanted_apart: Set(false),
+                judged: Set(0),
             });
             *position += 1;
             let members = members.iter().zip(0..);

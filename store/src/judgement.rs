@@ -18,7 +18,9 @@ use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
+    assignment::settle,
     entity::{comparison, comparison_response, judgement},
+    refuse_derived,
 };
 
 /// A judgement in force, with the beginning of what it is about.
@@ -35,6 +37,7 @@ impl Store {
         project: Uuid,
         judgement: Judgement,
     ) -> Result<Judgement, StoreError> {
+        refuse_derived(judgement.id)?;
         let tx = self.begin().await?;
         // Locks the comparison on PostgreSQL, where writers do not wait for one another by themselves.
         let comparison = comparison::Entity::find_by_id(judgement.comparison_id)
@@ -54,10 +57,8 @@ impl Store {
             .filter(judgement::Column::ComparisonId.eq(comparison.id))
             .all(&tx)
             .await?;
-        let in_force = heads
-            .iter()
-            .find(|row| row.verdict != "withdrawn")
-            .map(|row| row.id);
+        let standing = heads.iter().find(|row| row.verdict != "withdrawn");
+        let in_force = standing.map(|row| row.id);
         match judgement.supersedes {
             None if judgement.verdict == Verdict::Withdrawn => {
                 return Err(StoreError::Invalid("There is nothing to take back.".into()));
@@ -89,6 +90,8 @@ impl Store {
             }
             Err(error) => return Err(error.into()),
         }
+        let before = standing.map(|row| row.verdict.as_str());
+        settle(&tx, project, &judgement, before).await?;
         tx.commit().await?;
         Ok(judgement)
     }

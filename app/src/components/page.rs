@@ -28,6 +28,7 @@ pub enum Tab {
     Judge,
     Rank,
     Corrections,
+    Assignment,
     Prompts,
     Import,
     Train,
@@ -35,11 +36,17 @@ pub enum Tab {
 }
 
 impl Tab {
-    const ALL: [(Tab, &'static str, &'static str, Permission); 8] = [
+    const ALL: [(Tab, &'static str, &'static str, Permission); 9] = [
         (Tab::Overview, "Overview", "", Permission::ViewProjects),
         (Tab::Judge, "Judge", "/judge", Permission::Judge),
         (Tab::Rank, "Rank", "/judge?kind=ranking", Permission::Judge),
         (Tab::Corrections, "Corrections", "/corrections", Permission::Judge),
+        (
+            Tab::Assignment,
+            "Assignment",
+            "/assignment",
+            Permission::ManageProjects,
+        ),
         (Tab::Prompts, "Prompts", "/prompts", Permission::Review),
         (Tab::Import, "Import", "/import", Permission::ManageProjects),
         (Tab::Train, "Train", "/train", Permission::Review),

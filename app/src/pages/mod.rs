@@ -1,6 +1,7 @@
 //! The pages, one file per noun.
 
 pub mod account;
+pub mod assignment;
 pub mod corrections;
 pub mod export;
 pub mod home;

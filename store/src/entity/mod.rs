@@ -2,6 +2,7 @@
 //! enumerations follow `domain`. Queries join by column: no relations are declared.
 
 pub mod api_token;
+pub mod assignment;
 pub mod comparison;
 pub mod comparison_response;
 pub mod correction;

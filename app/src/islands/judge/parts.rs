@@ -24,7 +24,13 @@ pub fn status_line(desk: Desk, kind: ComparisonKind) -> impl IntoView {
             <p class="judge-progress">
                 {move || {
                     let progress = desk.progress.get();
-                    format!("{} done · {} to go", progress.done, progress.remaining)
+                    format!(
+                        "{} done · {} left for you · {} of {} in the project",
+                        progress.done,
+                        progress.remaining,
+                        progress.judged,
+                        progress.wanted,
+                    )
                 }}
             </p>
             <p class="judge-saved" role="status" class:pending=move || waiting() != 0>
