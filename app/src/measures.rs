@@ -1,6 +1,6 @@
 //! What was measured of a run's model, as rows for pages and for the command line: no less than `evaluate` prints.
 
-use domain::run::{Metrics, Settings, Keep};
+use domain::run::{Keep, Metrics, Settings};
 
 use crate::text;
 
@@ -25,12 +25,22 @@ pub fn measure_rows(metrics: &Metrics) -> Vec<(&'static str, String)> {
         ),
     ));
     rows.push(("Mean margin", four(rewards.margin)));
-    rows.push(("Reward and length", format!("r = {:.3}", measures.length_correlation)));
-    rows.extend(measures.spread.map(|spread| ("Spread of the ensemble", format!("mean {}", four(spread)))));
+    rows.push((
+        "Reward and length",
+        format!("r = {:.3}", measures.length_correlation),
+    ));
+    rows.extend(
+        measures
+            .spread
+            .map(|spread| ("Spread of the ensemble", format!("mean {}", four(spread)))),
+    );
     let kinds = ["Chosen is shorter", "Chosen is as long", "Chosen is longer"];
     for (kind, part) in kinds.into_iter().zip(measures.by_length) {
         if let Some(share) = part.share() {
-            rows.push((kind, format!("{:.1} % of {}", 100.0 * share, text::number(part.of))));
+            rows.push((
+                kind,
+                format!("{:.1} % of {}", 100.0 * share, text::number(part.of)),
+            ));
         }
     }
     rows

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::{Millis, stats::Proportion};
 use data::{DataChoice, DataCounts};
-use event::Rewards;
 pub use device::{Device, UnknownDevice};
+use event::Rewards;
 pub use settings::{
     Keep, Lora, Method, Optimizer, Pooling, Precision, Schedule, Settings, Ties, Truncation, UnknownChoice,
 };

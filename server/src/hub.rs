@@ -101,7 +101,10 @@ type Get<'a> = dyn Fn(&str) -> anyhow::Result<PathBuf> + 'a;
 /// Gets all files of a model, and gives its folder.
 fn gather(get: &Get) -> anyhow::Result<PathBuf> {
     let needed = |file: &str| get(file).with_context(|| format!("it has no {file}"));
-    let folder = needed(NEEDED[0])?.parent().map(Path::to_owned).unwrap_or_default();
+    let folder = needed(NEEDED[0])?
+        .parent()
+        .map(Path::to_owned)
+        .unwrap_or_default();
     let modules = match get(MODULES) {
         Ok(list) => modules(&list)?,
         // Most models are no sentence encoders.
@@ -117,7 +120,10 @@ fn gather(get: &Get) -> anyhow::Result<PathBuf> {
         drop(get(&in_backbone(file)));
     }
     for module in modules.iter().skip(1) {
-        let (config, weights) = (format!("{}config.json", module.folder), format!("{}{WEIGHTS}", module.folder));
+        let (config, weights) = (
+            format!("{}config.json", module.folder),
+            format!("{}{WEIGHTS}", module.folder),
+        );
         if module.is_dense {
             needed(&config)?;
             needed(&weights)?;
@@ -126,8 +132,9 @@ fn gather(get: &Get) -> anyhow::Result<PathBuf> {
         }
     }
     if get(&in_backbone(WEIGHTS)).is_err() {
-        let index = get(&in_backbone(INDEX))
-            .with_context(|| format!("it has neither {WEIGHTS} nor {INDEX}, the only weights that are read"))?;
+        let index = get(&in_backbone(INDEX)).with_context(|| {
+            format!("it has neither {WEIGHTS} nor {INDEX}, the only weights that are read")
+        })?;
         for shard in shards(&index)? {
             get(&in_backbone(&shard))?;
         }
@@ -179,7 +186,9 @@ fn plain<'n>(name: &'n str, from: &str) -> anyhow::Result<&'n str> {
     let is_plain = !name.contains(['/', '\\', '\0']) && Path::new(name).file_name() == Some(name.as_ref());
     match is_plain {
         true => Ok(name),
-        false => bail!("{from} names {name:?}, which is no file or folder of the model's own: it is not fetched"),
+        false => {
+            bail!("{from} names {name:?}, which is no file or folder of the model's own: it is not fetched")
+        }
     }
 }
 
@@ -270,7 +279,10 @@ mod tests {
         let (place, asked) = (scratch("gather"), std::cell::RefCell::new(Vec::new()));
         let get = |name: &str| {
             asked.borrow_mut().push(name.to_owned());
-            let (_, content) = files.iter().find(|(file, _)| *file == name).context("no such file")?;
+            let (_, content) = files
+                .iter()
+                .find(|(file, _)| *file == name)
+                .context("no such file")?;
             let path = place.join(name.replace('/', "-"));
             fs::write(&path, content)?;
             Ok(path)
@@ -282,18 +294,33 @@ mod tests {
 
     #[test]
     fn names_that_lead_out_of_the_model_are_not_asked_for() {
-        for bad in ["../../../../.ssh/authorized_keys", "/etc/passwd", "a/b.safetensors", "..", ".", "a\\b"] {
+        for bad in [
+            "../../../../.ssh/authorized_keys",
+            "/etc/passwd",
+            "a/b.safetensors",
+            "..",
+            ".",
+            "a\\b",
+        ] {
             let index = json!({"weight_map": {"a": "m-1.safetensors", "b": bad}}).to_string();
-            let plain = [("config.json", "{}"), ("tokenizer.json", "{}"), ("m-1.safetensors", "")];
+            let plain = [
+                ("config.json", "{}"),
+                ("tokenizer.json", "{}"),
+                ("m-1.safetensors", ""),
+            ];
             let (refused, asked) = gathered(&[&plain[..], &[(INDEX, &index)]].concat());
             let error = refused.unwrap_err().to_string();
             assert!(error.contains(INDEX) && error.contains("not fetched"), "{error}");
             assert!(!asked.iter().any(|name| name.contains(bad)), "{asked:?}");
 
-            let list = json!([{"path": "", "type": "Transformer"}, {"path": bad, "type": "a.Dense"}]).to_string();
+            let list =
+                json!([{"path": "", "type": "Transformer"}, {"path": bad, "type": "a.Dense"}]).to_string();
             let (refused, asked) = gathered(&[&plain[..], &[(MODULES, &list)]].concat());
             assert!(refused.unwrap_err().to_string().contains(MODULES), "{bad}");
-            assert!(!asked.iter().any(|name| name.starts_with(bad) && bad != "."), "{asked:?}");
+            assert!(
+                !asked.iter().any(|name| name.starts_with(bad) && bad != "."),
+                "{asked:?}"
+            );
         }
     }
 

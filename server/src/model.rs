@@ -111,7 +111,10 @@ mod tests {
         let counted = Share::new(277.5, 462);
         let stored = Proportion { hits: 277.5, of: 462 };
         assert_eq!(hits(&counted, 462), stored);
-        let of_before = Share { hits: None, ..counted };
+        let of_before = Share {
+            hits: None,
+            ..counted
+        };
         assert_eq!(hits(&of_before, 462), stored);
     }
 }

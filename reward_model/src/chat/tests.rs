@@ -43,7 +43,10 @@ fn a_template_that_repeats_itself_ends_before_it_takes_much_memory() {
         content: "help ".repeat(400_000),
     }];
     let usual = "{% for message in messages %}{{ '<|' ~ message.role ~ '|>' }}{{ message.content | trim }}{% endfor %}";
-    assert!(template(usual).unwrap().render(&long, "yes").is_ok(), "two million characters are read");
+    assert!(
+        template(usual).unwrap().render(&long, "yes").is_ok(),
+        "two million characters are read"
+    );
 }
 
 fn fixtures() -> PathBuf {

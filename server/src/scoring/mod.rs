@@ -109,7 +109,11 @@ impl Scoring for ScoringService {
     fn defaults(&self, method: Method) -> Settings {
         let mut settings = model::default_settings(method);
         // The default is for models that read as much; others read what they can.
-        let longest = self.shared.base.folder().and_then(|folder| longest_text(folder).ok());
+        let longest = self
+            .shared
+            .base
+            .folder()
+            .and_then(|folder| longest_text(folder).ok());
         settings.max_tokens = longest.map_or(settings.max_tokens, |longest| longest.min(settings.max_tokens));
         settings
     }
@@ -187,6 +191,41 @@ impl Drop for Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A run's model of which a weight is no number, as a broken disk might leave it.
+    #[tokio::test]
+    async fn a_reward_that_is_no_number_is_an_error_with_its_cause() {
+        let data_dir = std::env::temp_dir().join(format!("touchstone-scoring-{}", Uuid::new_v4()));
+        let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reward_model/tests/fixtures/tiny");
+        let run = Uuid::new_v4();
+        let model = run_folder(&data_dir, run).join("model");
+        std::fs::create_dir_all(&model).unwrap();
+        for name in ["config.json", "tokenizer.json"] {
+            std::fs::copy(tiny.join(name), model.join(name)).unwrap();
+        }
+        let mut weights = std::fs::read(tiny.join("model.safetensors")).unwrap();
+        let end = weights.len();
+        weights[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+        std::fs::write(model.join("model.safetensors"), weights).unwrap();
+        let item = ScoreItem {
+            prompt: domain::score::PromptText::Plain("help".into()),
+            responses: vec!["yes".into()],
+        };
+        let refused = ScoringService::new(&data_dir)
+            .score(run, vec![item])
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&refused, ScoringError::NotFinite(cause) if cause.contains("classifier.weight")),
+            "{refused}"
+        );
+        let answered = app::error::AppError::from(refused);
+        assert!(
+            matches!(&answered, app::error::AppError::Unavailable(said) if !said.contains("touchstone-scoring")),
+            "{answered}"
+        );
+        std::fs::remove_dir_all(data_dir).unwrap();
+    }
 
     #[test]
     fn room_is_bounded_and_given_back() {

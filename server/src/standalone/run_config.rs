@@ -133,7 +133,10 @@ fn check(sound: &Map<String, Value>, entry: &Entry) -> Result<(), String> {
 /// What serde says of a value that the engine does not take, as a sentence about the setting; `sound` is what it takes.
 fn in_words(error: &str, sound: Option<&Value>, given: &Value) -> String {
     let plain = |words: &str| words.replace('`', "");
-    if let Some((_, choices)) = error.strip_prefix("unknown variant ").and_then(|rest| rest.split_once("expected ")) {
+    if let Some((_, choices)) = error
+        .strip_prefix("unknown variant ")
+        .and_then(|rest| rest.split_once("expected "))
+    {
         let choices = plain(choices.trim_start_matches("one of "));
         return format!("must be one of {choices}, not {given}");
     }
@@ -299,7 +302,10 @@ mod tests {
                 "epochs = 1\nseed = \"x\"",
                 ":2: seed: must be a whole number of 0 or more, not \"x\"",
             ),
-            ("epochs = -1", ":1: epochs: must be a whole number of 0 or more, not -1"),
+            (
+                "epochs = -1",
+                ":1: epochs: must be a whole number of 0 or more, not -1",
+            ),
             ("dropout = true", ":1: dropout: must be a number, not true"),
             ("shuffle = 1", ":1: shuffle: must be true or false, not 1"),
             (

@@ -63,8 +63,7 @@ pub async fn score_responses(
                 })
                 .unzip();
             let scorer = Arc::clone(&scorer);
-            let scored =
-                tokio::task::spawn_blocking(move || scorer.score(&examples, &mut |_, _| {})).await?;
+            let scored = tokio::task::spawn_blocking(move || scorer.score(&examples, &mut |_, _| {})).await?;
             let scored = scored.map_err(explained)?;
             let scores: Vec<_> = ids.into_iter().zip(scored.iter().map(model::scored)).collect();
             store.upsert_scores(run.id, &scores).await?;
