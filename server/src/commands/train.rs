@@ -262,10 +262,9 @@ fn print_table(run: &Run, metrics: &Metrics, config: &Config) {
     for (what, value) in measure_rows(metrics) {
         println!("{what:18} {value}");
     }
-    for sentence in [better_sentence(metrics, &run.settings), alike_sentence(metrics)] {
-        if let Some(sentence) = sentence {
-            println!("{sentence}");
-        }
+    let sentences = [better_sentence(metrics, &run.settings), alike_sentence(metrics)];
+    for sentence in sentences.iter().flatten() {
+        println!("{sentence}");
     }
     println!("steps              {}", metrics.steps);
     println!("seconds            {:.1}", metrics.seconds);
