@@ -22,6 +22,15 @@ impl Speaker {
             Speaker::Assistant => "assistant",
         }
     }
+
+    /// As pages name them.
+    pub fn name(self) -> &'static str {
+        match self {
+            Speaker::System => "System",
+            Speaker::User => "Person",
+            Speaker::Assistant => "Assistant",
+        }
+    }
 }
 
 /// One turn of a conversation.

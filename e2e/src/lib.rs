@@ -11,6 +11,7 @@ pub mod browser;
 pub mod check;
 pub mod find;
 pub mod judging;
+pub mod keyboard;
 pub mod people;
 pub mod programs;
 pub mod site;
