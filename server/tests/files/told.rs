@@ -276,7 +276,7 @@ fn weights_worse_than_the_best_ones_seen_are_told() {
 fn logs_that_go_to_a_file_have_no_colours_and_offline_is_obeyed() {
     let place = Place::new();
     let fetch = place
-        .command("admin fetch-base-model --data-dir data")
+        .command("--data-dir data admin fetch-base-model")
         .env_remove("TOUCHSTONE_BASE_MODEL")
         .env("HF_HUB_OFFLINE", "1")
         // No pip either.
@@ -284,7 +284,7 @@ fn logs_that_go_to_a_file_have_no_colours_and_offline_is_obeyed() {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let (ok, _, error) = super::told(fetch);
+    let (ok, _, error) = told(fetch);
     assert!(!ok && error.contains("WARN"), "{error}");
     assert!(error.contains("HF_HUB_OFFLINE"), "{error}");
     assert!(!error.contains('\u{1b}'), "{error:?}");
@@ -296,6 +296,6 @@ fn logs_that_go_to_a_file_have_no_colours_and_offline_is_obeyed() {
         .env("HF_HOME", place.0.join("hub"))
         .output()
         .unwrap();
-    let (ok, _, error) = super::told(train);
+    let (ok, _, error) = told(train);
     assert!(!ok && error.contains("HF_HUB_OFFLINE forbids"), "{error}");
 }
