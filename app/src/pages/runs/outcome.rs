@@ -1,15 +1,17 @@
 //! What came out of a run, and shares as bars.
 
-use domain::run::{Metrics, Settings};
+use domain::run::{Metrics, Settings, Truncation};
 use leptos::prelude::*;
 
 use crate::{
+    components::Scrolling,
     measures::{alike_sentence, better_sentence, measure_rows},
     text,
 };
 
 /// What came out, against the simplest rival.
 pub fn outcome(metrics: &Metrics, settings: &Settings) -> impl IntoView + use<> {
+    let left_out = left_out(settings.truncation);
     let bar = |label: &'static str, proportion: Option<domain::stats::Proportion>| {
         let proportion = proportion?;
         let share = proportion.share()?;
@@ -37,11 +39,15 @@ pub fn outcome(metrics: &Metrics, settings: &Settings) -> impl IntoView + use<> 
         }
         _ => "Nothing was held out, so it is unknown how well the model agrees with people.",
     };
+    let rows = (
+        bar("This model", metrics.held_out),
+        bar("Baseline: choose the longer", metrics.longest),
+    );
     view! {
         <section class="card">
             <h2>"What came out"</h2>
             <p>{verdict}</p>
-            <div class="table-scroll">
+            <Scrolling label="On held-out pairs" class="table-scroll">
                 <table class="table plain">
                     <thead>
                         <tr>
@@ -51,15 +57,15 @@ pub fn outcome(metrics: &Metrics, settings: &Settings) -> impl IntoView + use<> 
                             <th scope="col"><span class="sr-only">"As a bar"</span></th>
                         </tr>
                     </thead>
-                    <tbody>{bar("This model", metrics.held_out)} {bar("Longest wins", metrics.longest)}</tbody>
+                    <tbody>{rows}</tbody>
                 </table>
-            </div>
+            </Scrolling>
             {measures(metrics)}
             {better_sentence(metrics, settings).map(|sentence| view! { <p class="alert note">{sentence}</p> })}
             {alike_sentence(metrics).map(|sentence| view! { <p class="alert note">{sentence}</p> })}
             <p class="soft small">
                 {format!(
-                    "{} steps in {}. {} responses scored. {} of {} texts were too long for the model; it read their ends.",
+                    "{} steps in {}. {} responses scored. {} of {} texts were too long for the model: {left_out} were left out.",
                     text::number(metrics.steps),
                     text::duration(metrics.seconds),
                     text::number(metrics.scored),
@@ -115,7 +121,7 @@ fn reliability(metrics: &Metrics) -> impl IntoView + use<> {
     Some(view! {
         <details>
             <summary>"How sure the model is, and how often it is right"</summary>
-            <div class="table-scroll" tabindex="0" role="region" aria-label="How sure the model is, and how often it is right">
+            <Scrolling label="How sure the model is, and how often it is right" class="table-scroll">
                 <table class="table plain">
                     <thead>
                         <tr>
@@ -128,12 +134,21 @@ fn reliability(metrics: &Metrics) -> impl IntoView + use<> {
                     </thead>
                     <tbody>{rows}</tbody>
                 </table>
-            </div>
+            </Scrolling>
             <p class="soft small">
                 "ECE is the mean distance of expected and right over these stretches, weighted by their pairs."
             </p>
         </details>
     })
+}
+
+/// What is left out of texts that are too long.
+pub fn left_out(truncation: Truncation) -> &'static str {
+    match truncation {
+        Truncation::Beginning => "their beginnings",
+        Truncation::Middle => "their middles",
+        Truncation::End => "their ends",
+    }
 }
 
 /// `56.1 to 65.0`, in percent.
