@@ -12,6 +12,7 @@ pub mod charts;
 pub mod error;
 pub mod escape;
 pub mod islands;
+pub mod measures;
 pub mod prose;
 pub mod server_fns;
 pub mod text;

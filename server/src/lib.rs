@@ -26,4 +26,5 @@ pub mod site;
 pub mod standalone;
 pub mod state;
 pub mod telemetry;
+pub mod words;
 pub mod worker;

@@ -55,7 +55,10 @@ pub async fn run(config: Config, Args { serve }: Args) -> anyhow::Result<()> {
         data_dir: config.data_dir.as_path().into(),
         site: Arc::new(site.names()),
         public_url: public_url.as_str().into(),
-        scoring: Arc::new(crate::scoring::ScoringService::new(&config.data_dir)),
+        scoring: Arc::new(crate::scoring::ScoringService::on(
+            &config.data_dir,
+            config.base_model.clone(),
+        )),
     };
     let state = AppState::new(services, settings);
     let (stop, stopped) = watch::channel(false);

@@ -7,6 +7,7 @@ use std::{
     sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
 
+use app::scoring::ScoringError;
 use reward_model::{Example, ModelError, Scored, Scorer};
 
 use super::{Request, characters};
@@ -67,8 +68,8 @@ fn answer(models: &mut Models, mut batch: Vec<Request>) {
             tracing::info!("scoring stopped: whoever asked has gone");
             return;
         }
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the model panicked".to_owned()),
+        Ok(Err(error)) => Err(failure(error)),
+        Err(_) => Err(ScoringError::Failed("the model panicked".to_owned())),
     };
     let mut from = 0;
     for (request, size) in batch.into_iter().zip(sizes) {
@@ -112,6 +113,15 @@ fn parts(examples: &[Example]) -> Vec<&[Example]> {
     }
     parts.push(&examples[from..]);
     parts
+}
+
+/// What is the model's own is told to whoever asked.
+fn failure(error: ModelError) -> ScoringError {
+    match error {
+        ModelError::NotFinite { cause, .. } => ScoringError::NotFinite(cause),
+        ModelError::Refused(reason) => ScoringError::Refused(reason),
+        error => ScoringError::Failed(error.to_string()),
+    }
 }
 
 /// The models used last, newest last.
