@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use store::session::Session;
 
-use crate::text;
+use crate::{components::Scrolling, text};
 
 /// The browsers in which a person is signed in; `here` is the key of this one.
 #[component]
@@ -40,7 +40,7 @@ pub fn Sessions(sessions: Vec<Session>, here: Option<String>) -> impl IntoView {
             <p class="soft">
                 "A browser that you do not use for seven days is signed out, and any after thirty."
             </p>
-            <div class="table-wrap" tabindex="0" role="region" aria-labelledby="sessions">
+            <Scrolling label="Where you are signed in">
                 <table class="table">
                     <thead>
                         <tr>
@@ -55,7 +55,7 @@ pub fn Sessions(sessions: Vec<Session>, here: Option<String>) -> impl IntoView {
                     </thead>
                     <tbody>{rows}</tbody>
                 </table>
-            </div>
+            </Scrolling>
             <form method="post" action="/account/sessions/end">
                 <button class="danger">"Sign out everywhere"</button>
             </form>

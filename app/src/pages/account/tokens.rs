@@ -4,7 +4,7 @@ use domain::permission::Scope;
 use leptos::prelude::*;
 use store::api_token::{ApiToken, MAX_TOKEN_NAME, TOKEN_DAYS};
 
-use crate::text;
+use crate::{components::Scrolling, text};
 
 /// A person's tokens, and the form for a new one.
 #[component]
@@ -39,7 +39,7 @@ pub fn Tokens(tokens: Vec<ApiToken>) -> impl IntoView {
             {any
                 .then(|| {
                     view! {
-                        <div class="table-wrap" tabindex="0" role="region" aria-labelledby="tokens">
+                        <Scrolling label="API tokens">
                             <table class="table">
                                 <thead>
                                     <tr>
@@ -55,7 +55,7 @@ pub fn Tokens(tokens: Vec<ApiToken>) -> impl IntoView {
                                 </thead>
                                 <tbody>{rows}</tbody>
                             </table>
-                        </div>
+                        </Scrolling>
                     }
                 })} <form class="cluster" method="post" action="/account/tokens">
                 <div>

@@ -4,7 +4,7 @@ use domain::user::User;
 use leptos::prelude::*;
 use store::api_token::ApiToken;
 
-use crate::pages::account::tokens::cells;
+use crate::{components::Scrolling, pages::account::tokens::cells};
 
 /// All tokens in force, each with its holder; nothing if there are none.
 #[component]
@@ -35,7 +35,7 @@ pub fn TeamTokens(tokens: Vec<ApiToken>, people: Vec<User>) -> impl IntoView {
         view! {
             <section class="card" aria-labelledby="team-tokens">
                 <h2 id="team-tokens">"API tokens"</h2>
-                <div class="table-wrap" tabindex="0" role="region" aria-labelledby="team-tokens">
+                <Scrolling label="API tokens">
                     <table class="table">
                         <thead>
                             <tr>
@@ -52,7 +52,7 @@ pub fn TeamTokens(tokens: Vec<ApiToken>, people: Vec<User>) -> impl IntoView {
                         </thead>
                         <tbody>{rows}</tbody>
                     </table>
-                </div>
+                </Scrolling>
             </section>
         }
     })
