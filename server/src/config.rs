@@ -109,6 +109,15 @@ impl Config {
             .unwrap_or_else(|| format!("sqlite:{}", self.data_dir.join("touchstone.db").display()))
     }
 
+    /// The database's URL without name and password.
+    pub fn database_name(&self) -> String {
+        let url = self.database_url();
+        match (url.split_once("://"), url.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+            _ => url,
+        }
+    }
+
     /// The data folder, made if it was missing, and closed to other people of this machine.
     pub fn make_data_dir(&self) -> std::io::Result<&Path> {
         std::fs::create_dir_all(&self.data_dir)?;
