@@ -119,6 +119,11 @@ fn pages(english: &Place, arabic: &Place) -> Vec<Pages> {
         page("/", 0, vec!["/".into()]),
         page("/account", 0, vec!["/account".into()]),
         page("/team", 2, vec!["/team".into()]),
+        page(
+            "/confirm",
+            2,
+            vec!["/confirm?action=/account/tokens&f.name=laptop&f.scope=score".into()],
+        ),
         page("/projects/:id", 0, both(&[""])),
         page("/projects/:id/judge", 0, both(&["/judge", "/judge?kind=ranking"])),
         page(

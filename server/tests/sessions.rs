@@ -4,7 +4,7 @@ mod support;
 
 use axum::http::{Method, StatusCode};
 use domain::permission::Role;
-use store::{TestDb, user::Kept};
+use store::{TestDb, project::NewProject, run::NewRun, user::Kept};
 use support::{Browser, PASSWORD, TestApp};
 use uuid::Uuid;
 
@@ -281,6 +281,53 @@ async fn an_invitation_does_not_outlive_the_right_of_its_maker() {
             .unwrap()
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn a_stream_of_events_ends_when_its_watcher_signs_out_or_loses_the_right() {
+    let app = TestApp::new().await;
+    app.person("olga", Role::Owner).await;
+    let new = NewProject {
+        name: "Helpful".into(),
+        instructions: String::new(),
+        demo: false,
+        created_by: None,
+    };
+    let project = app.db.insert_project(new).await.unwrap().id;
+    let run = NewRun {
+        project_id: project,
+        name: String::new(),
+        settings: server::model::default_settings(domain::run::Method::Head),
+        choice: domain::run::data::DataChoice::default(),
+        created_by: None,
+    };
+    // Nobody works on it: without a reason the stream would go on for ever.
+    let run = app.db.create_run(run).await.unwrap().id;
+    let events = format!("/runs/{run}/events");
+    let mut reviewer = app.signed_in("rea", Role::Reviewer).await;
+    let rea = id_of(&app, "rea").await;
+    let mut owner = app.browser();
+    owner.sign_in("olga").await;
+    let role = [("role", "trainer"), ("confirm_password", PASSWORD)];
+    let lose = format!("/team/people/{rea}/role");
+    for loses_role in [false, true] {
+        reviewer.sign_in("rea").await;
+        let mut watcher = app.browser();
+        watcher.cookies = reviewer.cookies.clone();
+        let watched = watcher.get(&events);
+        let leaving = async {
+            match loses_role {
+                false => reviewer.post("/sign-out", &[]).await,
+                true => owner.post(&lose, &role).await,
+            }
+        };
+        let (watched, _) = tokio::time::timeout(std::time::Duration::from_secs(30), async {
+            tokio::join!(watched, leaving)
+        })
+        .await
+        .expect("the stream ends");
+        assert_ne!(watched.status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
 }
 
 #[tokio::test]
