@@ -42,7 +42,7 @@ impl Default for Limits {
         Limits {
             connections: 512,
             of_one_client: 256,
-            head: Duration::from_secs(20),
+            head: Duration::from_secs(30),
             proxies: Vec::new(),
         }
     }
