@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use store::Store;
 
-use crate::{config::Config, telemetry};
+use crate::{config::Config, telemetry, words::without_codes};
 
 /// Collect human preferences, train a reward model on them, and see its scores.
 #[derive(Debug, Parser)]
@@ -79,7 +79,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("touchstone: {error:#}");
+            eprintln!("touchstone: {}", without_codes(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
