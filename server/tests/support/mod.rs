@@ -63,10 +63,10 @@ impl TestApp {
 
     /// A server on this database that people reach over this scheme.
     pub fn reached_over(db: TestDb, scheme: &str) -> TestApp {
-        let state = state_over(db.store(), &std::env::temp_dir(), scheme);
+        let (router, setup_code) = router_over(db.store(), &std::env::temp_dir(), scheme);
         TestApp {
-            setup_code: state.setup_code.as_str().to_owned(),
-            router: router(state, Site::built_in()),
+            setup_code,
+            router,
             db,
         }
     }
@@ -100,9 +100,11 @@ impl TestApp {
     }
 }
 
-/// The server's router over this store and data folder.
-pub fn router_over(store: Store, data_dir: &Path) -> Router {
-    router(state_over(store, data_dir, "http"), Site::built_in())
+/// The server's router over this store and data folder, and the code that its set-up asks for.
+pub fn router_over(store: Store, data_dir: &Path, scheme: &str) -> (Router, String) {
+    let state = state_over(store, data_dir, scheme);
+    let code = state.setup_code.as_str().to_owned();
+    (router(state, Site::built_in()), code)
 }
 
 fn state_over(store: Store, data_dir: &Path, scheme: &str) -> AppState {
