@@ -10,6 +10,7 @@ pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
 mod m20261123_000001_people;
 mod m20261123_000002_collecting;
 mod m20261123_000003_running;
+mod m20261127_000300_imported;
 
 /// All migrations, oldest first.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000001_people::Migration),
             Box::new(m20261123_000002_collecting::Migration),
             Box::new(m20261123_000003_running::Migration),
+            Box::new(m20261127_000300_imported::Migration),
         ]
     }
 }

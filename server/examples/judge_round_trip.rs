@@ -105,7 +105,7 @@ fn row(n: usize) -> Row {
     };
     let response = |side: &str| ResponseText {
         content: text(side),
-        model: None,
+        ..ResponseText::default()
     };
     Row {
         prompt: vec![Message {
@@ -119,9 +119,11 @@ fn row(n: usize) -> Row {
             responses: vec![0, 1],
             opinion: Some(Opinion {
                 ranking: vec![vec![0], vec![1]],
-                strength: Strength::Clearly,
+                strength: Some(Strength::Clearly),
+                ..Opinion::default()
             }),
         }],
+        ..Row::default()
     }
 }
 

@@ -158,6 +158,7 @@ fn editing_view(editing: Editing) -> impl IntoView {
                 Speaker::System => "System",
                 Speaker::User => "Person",
                 Speaker::Assistant => "Assistant",
+                Speaker::Tool => "Tool",
             };
             view! {
                 <div class=format!("turn {}", turn.role.as_str())>

@@ -233,6 +233,7 @@ fn details(file: &str, report: ImportReport) -> impl IntoView + use<> {
         ("refused", report.refused),
         ("new prompts", report.prompts),
         ("new responses", report.responses),
+        ("new comparisons", report.comparisons),
     ]
     .into_iter()
     .map(|(name, value)| {
@@ -244,9 +245,14 @@ fn details(file: &str, report: ImportReport) -> impl IntoView + use<> {
         }
     })
     .collect();
-    let format = report
-        .format
-        .map(|format| view! { <p class="small soft">{format.label()}</p> });
+    let shapes: Vec<_> = report
+        .notes
+        .formats
+        .iter()
+        .map(|(format, &lines)| format!("{}: {}", format.label(), text::number(lines)))
+        .chain(report.notes.sentences())
+        .map(|told| view! { <p class="small soft">{told}</p> })
+        .collect();
     let unlisted = report.unlisted_faults();
     let rows: Vec<_> = report
         .faults
@@ -289,7 +295,7 @@ fn details(file: &str, report: ImportReport) -> impl IntoView + use<> {
         }
     });
     view! {
-        {format}
+        {shapes}
         <dl class="facts">{facts}</dl>
         {table}
         {(unlisted > 0)

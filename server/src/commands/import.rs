@@ -55,6 +55,8 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         file,
         format: args.format,
         on_error: args.on_error,
+        making: None,
+        checked: false,
         remove_file: false,
     };
     let job = NewJob {

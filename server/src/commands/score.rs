@@ -99,11 +99,15 @@ fn read(number: u64, line: &[u8]) -> anyhow::Result<(Asked, Option<ScoreItem>)> 
     };
     match format.read(number, line) {
         Ok(row) => {
+            let asked = match row.is_unjudged() {
+                true => Asked::Responses(row.responses.len()),
+                false => Asked::Preference,
+            };
             let item = ScoreItem {
                 prompt: PromptText::Conversation(row.prompt),
                 responses: row.responses.into_iter().map(|one| one.content).collect(),
             };
-            Ok((Asked::Preference, Some(item)))
+            Ok((asked, Some(item)))
         }
         Err(fault) if fault.broken => Err(anyhow!(fault.located(INPUT))),
         Err(fault) => {

@@ -5,6 +5,7 @@ pub mod api_token;
 pub mod comparison;
 pub mod comparison_response;
 pub mod correction;
+pub mod imported_judgement;
 pub mod invite;
 pub mod job;
 pub mod judgement;

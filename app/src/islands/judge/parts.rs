@@ -76,6 +76,7 @@ pub fn prompt_and_responses(desk: Desk, task: &Task) -> impl IntoView + use<> {
                 Speaker::System => ("turn system", "System"),
                 Speaker::User => ("turn user", "Person"),
                 Speaker::Assistant => ("turn assistant", "Assistant"),
+                Speaker::Tool => ("turn tool", "Tool"),
             };
             view! {
                 <div class=class>

@@ -48,12 +48,10 @@ async fn import(context: &JobContext, request: &ImportRequest) -> anyhow::Result
         .ok_or_else(|| anyhow::anyhow!("an import without a project"))?;
     let mut progress: ImportProgress = context.job.progress().unwrap_or_default();
     progress.report.file.clone_from(&request.file);
-    progress.report.format = progress.report.format.or(request.format);
     progress.bytes_total = std::fs::metadata(&request.path).map_or(0, |metadata| metadata.len());
     if progress.phase == ImportPhase::Checking {
         progress.report = ImportReport {
             file: request.file.clone(),
-            format: request.format,
             ..ImportReport::default()
         };
         if let Err(error) = check(context, request, &mut progress).await? {
@@ -70,7 +68,6 @@ async fn import(context: &JobContext, request: &ImportRequest) -> anyhow::Result
             bytes_total: progress.bytes_total,
             report: ImportReport {
                 file: request.file.clone(),
-                format: progress.report.format,
                 ..ImportReport::default()
             },
             ..ImportProgress::default()
@@ -80,8 +77,8 @@ async fn import(context: &JobContext, request: &ImportRequest) -> anyhow::Result
     let annotator = store.ensure_annotator(&request.annotator).await?;
     let mut importer = Importer::new(store.clone(), project, context.job.id, Some(annotator));
     let mut chunks = Chunks::open(context, request, &progress, true);
-    while let Some(chunk) = chunks.next().await {
-        note(&mut progress, &chunk);
+    while let Some(mut chunk) = chunks.next().await {
+        note(&mut progress, &mut chunk);
         chunk
             .faults
             .into_iter()
@@ -105,8 +102,8 @@ async fn check(
     progress.line = 0;
     let mut chunks = Chunks::open(context, request, progress, false);
     let mut told = Instant::now();
-    while let Some(chunk) = chunks.next().await {
-        note(progress, &chunk);
+    while let Some(mut chunk) = chunks.next().await {
+        note(progress, &mut chunk);
         chunk
             .faults
             .into_iter()
@@ -120,11 +117,11 @@ async fn check(
     chunks.end().await
 }
 
-fn note(progress: &mut ImportProgress, chunk: &Chunk) {
+fn note(progress: &mut ImportProgress, chunk: &mut Chunk) {
     progress.line = chunk.line;
     progress.bytes = chunk.bytes;
     progress.report.rows += chunk.count;
-    progress.report.format = chunk.format;
+    progress.report.notes.merge(std::mem::take(&mut chunk.notes));
 }
 
 /// Why nothing of this file is imported, if so.
@@ -160,7 +157,8 @@ impl Chunks {
         let (sender, receiver) = mpsc::channel(2);
         let source = Source {
             path: Path::new(&request.path).to_owned(),
-            format: from.report.format,
+            format: request.format,
+            making: request.making,
             behind_line: from.line,
             rows_before: from.report.rows,
             max_rows: MAX_ROWS,

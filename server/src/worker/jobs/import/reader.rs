@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use domain::formats::{Fault, Format, Lines, Row, RowReader};
+use domain::formats::{Fault, FileNotes, Format, Lines, Making, Row, RowReader};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::worker::Stop;
@@ -25,6 +25,8 @@ const CHUNK_BYTES: usize = 4 << 20;
 pub struct Source {
     pub path: PathBuf,
     pub format: Option<Format>,
+    /// What is made of responses that nobody has judged; None while that is to be asked.
+    pub making: Option<Making>,
     /// Lines up to here were dealt with before; they are passed over unread.
     pub behind_line: u64,
     /// Rows that count already.
@@ -47,7 +49,8 @@ pub struct Chunk {
     pub line: u64,
     /// Bytes of the file read up to here.
     pub bytes: u64,
-    pub format: Option<Format>,
+    /// How its lines were read.
+    pub notes: FileNotes,
 }
 
 /// Why a file was not read to its end.
@@ -74,7 +77,7 @@ impl Source {
     pub fn read(self, mut send: impl FnMut(Chunk) -> bool) -> Result<(), ReadError> {
         let read = Arc::new(AtomicU64::new(0));
         let mut lines = Lines::new(self.open(Arc::clone(&read))?);
-        let mut reader = RowReader { format: self.format };
+        let reader = RowReader { format: self.format };
         let (mut chunk, mut size, mut rows) = (Chunk::default(), 0, self.rows_before);
         loop {
             let next = lines.next_line().map_err(|error| self.explain(error))?;
@@ -89,17 +92,23 @@ impl Source {
             size += line.as_ref().map_or(0, |line| line.len());
             match line
                 .map_err(|problem| problem.on(number))
-                .and_then(|line| reader.read(number, line))
+                .and_then(|line| reader.read(number, line)?.into_importable(number))
             {
-                Ok(row) if self.keep_rows => chunk.rows.push(row),
-                Ok(_) => {}
+                Ok(mut row) => {
+                    chunk.notes.add(&row);
+                    if self.keep_rows {
+                        if let (true, Some(making)) = (row.is_unjudged(), self.making) {
+                            row.make_comparisons(making);
+                        }
+                        chunk.rows.push(row);
+                    }
+                }
                 Err(fault) => chunk.faults.push(fault),
             }
             chunk.count += 1;
             chunk.line = number;
             if chunk.count as usize >= CHUNK_LINES || size >= CHUNK_BYTES {
                 chunk.bytes = read.load(Ordering::Relaxed);
-                chunk.format = reader.format;
                 size = 0;
                 if !send(std::mem::take(&mut chunk)) {
                     return Ok(());
@@ -108,7 +117,6 @@ impl Source {
         }
         if chunk.count > 0 {
             chunk.bytes = read.load(Ordering::Relaxed);
-            chunk.format = reader.format;
             send(chunk);
         }
         Ok(())
