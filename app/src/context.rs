@@ -7,14 +7,14 @@ use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 use store::Store;
 
-use crate::scoring::Scoring;
+use crate::{rendering::Rendering, scoring::Scoring};
 
 /// The services of the running server. Clones share everything.
 #[derive(Clone)]
 pub struct Services {
     pub store: Store,
     /// Markdown to sanitised HTML; the only way that anybody's text becomes markup.
-    pub markdown: fn(&str) -> String,
+    pub rendering: Arc<dyn Rendering>,
     /// What is kept of a secret that somebody carries.
     pub hash_secret: fn(&str) -> String,
     /// The folder of models, uploads and, by default, the database.
@@ -48,6 +48,12 @@ pub fn services() -> Services {
 /// The store of this request's server.
 pub fn store() -> Store {
     services().store
+}
+
+/// Markdown to safe HTML.
+pub async fn render(text: &str) -> String {
+    let rendered = services().rendering.render(vec![text.to_owned()]).await;
+    rendered.into_iter().next().unwrap_or_default()
 }
 
 /// A cookie of the current request.

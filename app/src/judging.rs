@@ -1,5 +1,7 @@
 //! What judging needs on the server: comparisons made ready to be shown, and what comes back checked and kept.
 
+use std::{collections::HashMap, sync::Arc};
+
 use domain::{
     comparison::{ComparisonKind, presented_order},
     judgement::{Grade, SkipReason, Verdict},
@@ -16,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     context::{self, Services},
     error::AppError,
+    rendering::Rendering,
     server_fns::judge::JudgeForm,
 };
 
@@ -24,18 +27,18 @@ pub struct Desk {
     pub project: Project,
     user: Uuid,
     store: Store,
-    markdown: fn(&str) -> String,
+    rendering: Arc<dyn Rendering>,
 }
 
 impl Desk {
     /// Sits down; the caller has checked the permission.
     pub async fn open(project: Uuid, user: &User) -> Result<Desk, AppError> {
-        let Services { store, markdown, .. } = context::services();
+        let Services { store, rendering, .. } = context::services();
         Ok(Desk {
             project: store.find_project(project).await?,
             user: user.id,
             store,
-            markdown,
+            rendering,
         })
     }
 
@@ -76,37 +79,45 @@ impl Desk {
         let loaded = self.store.load_comparisons(self.project.id, ids).await?;
         let judgements = self.store.current_judgements(self.user, ids).await?;
         let corrections = self.store.current_corrections(self.user, ids).await?;
+        let rendered = self
+            .rendering
+            .render(loaded.iter().flat_map(texts).collect())
+            .await;
+        let mut rendered = rendered.into_iter();
         let task = |comparison: LoadedComparison| {
+            let html: Vec<String> = rendered.by_ref().take(texts(&comparison).count()).collect();
             let own = judgements.iter().find(|own| own.comparison_id == comparison.id);
             let said = own.filter(|own| own.verdict != Verdict::Withdrawn);
             Task {
                 supersedes: own.map(|own| own.id),
                 said: said.map(|own| describe(own.verdict, &own.ranking, &own.presented)),
                 corrected: corrections.iter().any(|own| own.comparison_id == comparison.id),
-                ..self.show(comparison)
+                ..self.show(comparison, html)
             }
         };
         Ok(loaded.into_iter().map(task).collect())
     }
 
-    /// The comparison in this person's order, its texts as safe HTML.
-    fn show(&self, comparison: LoadedComparison) -> Task {
+    /// The comparison in this person's order; `html` is that of its texts.
+    fn show(&self, comparison: LoadedComparison, html: Vec<String>) -> Task {
         let order = presented_order(comparison.id, self.user, &comparison.response_ids());
-        let turns = comparison.prompt.messages.iter().map(|message| ShownTurn {
-            role: message.role,
-            html: (self.markdown)(&message.content),
-        });
-        let responses = order.iter().filter_map(|id| {
-            let response = comparison.responses.iter().find(|response| response.id == *id)?;
-            Some(ShownResponse {
-                id: *id,
-                html: (self.markdown)(&response.content),
+        let mut html = html.into_iter();
+        let turns = comparison.prompt.messages.iter().zip(html.by_ref());
+        let turns: Vec<ShownTurn> = turns
+            .map(|(message, html)| ShownTurn {
+                role: message.role,
+                html,
             })
+            .collect();
+        let shown: HashMap<Uuid, String> = comparison.response_ids().into_iter().zip(html).collect();
+        let responses = order.into_iter().filter_map(|id| {
+            let html = shown.get(&id)?.clone();
+            Some(ShownResponse { id, html })
         });
         Task {
             comparison_id: comparison.id,
             kind: comparison.kind,
-            turns: turns.collect(),
+            turns,
             responses: responses.collect(),
             category: comparison.prompt.category,
             language: comparison.prompt.language,
@@ -115,6 +126,20 @@ impl Desk {
             corrected: false,
         }
     }
+}
+
+/// What is rendered of a comparison: its turns, then its responses.
+fn texts(comparison: &LoadedComparison) -> impl Iterator<Item = String> + '_ {
+    let turns = comparison
+        .prompt
+        .messages
+        .iter()
+        .map(|message| message.content.clone());
+    let responses = comparison
+        .responses
+        .iter()
+        .map(|response| response.content.clone());
+    turns.chain(responses)
 }
 
 /// Where comparisons of this kind are judged.

@@ -10,9 +10,12 @@
 #[cfg(feature = "lead")]
 pub mod charts;
 pub mod error;
+pub mod escape;
 pub mod islands;
+pub mod prose;
 pub mod server_fns;
 pub mod text;
+pub mod text_area;
 
 #[cfg(feature = "ssr")]
 pub mod components;
@@ -24,6 +27,8 @@ pub mod flash;
 pub mod judging;
 #[cfg(feature = "ssr")]
 pub mod pages;
+#[cfg(feature = "ssr")]
+pub mod rendering;
 #[cfg(feature = "ssr")]
 pub mod routes;
 #[cfg(feature = "ssr")]

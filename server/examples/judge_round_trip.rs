@@ -22,7 +22,7 @@ use domain::{
 use serde_json::{Value, json};
 use server::{
     auth::{password, secret::hash_secret},
-    markdown,
+    rendering::Renderer,
     router::router,
     scoring::ScoringService,
     site::Site,
@@ -52,7 +52,7 @@ async fn measure(folder: &std::path::Path, judgements: usize) -> Result<()> {
     let site = Site::built_in();
     let services = Services {
         store,
-        markdown: markdown::render,
+        rendering: Arc::new(Renderer::new()),
         hash_secret,
         data_dir: folder.into(),
         site: Arc::new(site.names()),

@@ -20,7 +20,8 @@ use crate::{
 };
 
 /// What an answer that is no page may do: nothing. Pages bring their own policy.
-const NO_CONTENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+const NO_CONTENT_POLICY: &str =
+    "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Adds the headers that every answer has, unless it has its own.
 pub async fn add_headers(request: Request, next: Next) -> Response {

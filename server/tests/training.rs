@@ -26,8 +26,8 @@ use domain::{
 use serde_json::{Value, json};
 use server::{
     auth::secret::hash_secret,
-    markdown,
     model::default_settings,
+    rendering::Renderer,
     router::router,
     scoring::ScoringService,
     site::Site,
@@ -376,7 +376,7 @@ async fn serve(store: &Store, data_dir: &Path) -> Router {
     let site = Site::built_in();
     let services = Services {
         store: store.clone(),
-        markdown: markdown::render,
+        rendering: Arc::new(Renderer::new()),
         hash_secret,
         data_dir: data_dir.into(),
         site: Arc::new(site.names()),

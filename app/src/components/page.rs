@@ -5,10 +5,10 @@ use std::future::Future;
 use axum::http::request::Parts;
 use domain::{permission::Permission, project::Project, user::User};
 use leptos::{either::Either, prelude::*};
-use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use uuid::Uuid;
 
+use super::PageTitle;
 use crate::{context, error::AppError, flash, islands::theme::ThemeToggle, viewer::viewer};
 
 /// Where in a project a page stands.
@@ -53,7 +53,7 @@ pub fn Page(
         .zip(viewer.clone())
         .map(|(project, viewer)| project_tabs(&project, &viewer, tab));
     view! {
-        <Title text=format!("{title} · Touchstone") />
+        <PageTitle text=title />
         <a class="skip-link" href="#main">
             "Skip to the content"
         </a>

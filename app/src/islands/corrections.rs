@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{mark_hydrated, storage};
+use crate::text_area::TextArea;
 
 /// What the server hands over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,7 +98,14 @@ pub fn CorrectionEditor(start: EditorStart) -> impl IntoView {
         start.project, start.comparison
     );
     view! {
-        <form class="editor" method="post" action="/fn/corrections/save" node_ref=node on:submit=move |_| keep_draft()>
+        <form
+            class="editor"
+            method="post"
+            action="/fn/corrections/save"
+            node_ref=node
+            on:submit=move |_| keep_draft()
+            on:keydown=submit_by_key
+        >
             <input type="hidden" name="project" value=start.project.to_string() />
             <input type="hidden" name="comparison" value=start.comparison.to_string() />
             <input type="hidden" name="id" value=start.id.to_string() />
@@ -106,18 +114,15 @@ pub fn CorrectionEditor(start: EditorStart) -> impl IntoView {
             <div class="editor-sides">
                 <div class="field">
                     <label for="correction">"The answer as it should be (Markdown)"</label>
-                    <textarea
+                    <TextArea
                         id="correction"
                         name="content"
-                        required
-                        dir="auto"
+                        required=true
                         lang=start.language.clone()
-                        prop:value=move || text.get()
-                        on:input=move |event| edited(event_target_value(&event))
-                        on:keydown=submit_by_key
-                    >
-                        {start.content.clone()}
-                    </textarea>
+                        text=start.content.clone()
+                        value=text
+                        on_input=edited
+                    />
                 </div>
                 <section class="editor-diff" aria-label="Difference" tabindex="0">
                     <h2>{if from_nothing { "Your answer" } else { "What you changed" }}</h2>

@@ -4,7 +4,10 @@ use leptos::{html, prelude::*, server_fn::ServerFn};
 use uuid::Uuid;
 
 use super::mark_hydrated;
-use crate::server_fns::scores::{Tried, TryScores, try_scores};
+use crate::{
+    server_fns::scores::{Tried, TryScores, try_scores},
+    text_area::TextArea,
+};
 
 /// Responses that the box takes.
 const BOXES: usize = 3;
@@ -41,9 +44,7 @@ pub fn TryBox(run: Uuid, start: Tried) -> impl IntoView {
             view! {
                 <div class="field">
                     <label for=id.clone()>{format!("Response {}", index + 1)}</label>
-                    <textarea id=id name=format!("responses[{index}]") rows="3" dir="auto">
-                        {text}
-                    </textarea>
+                    <TextArea id=id name=format!("responses[{index}]") rows=3 text=text />
                 </div>
             }
         })
@@ -53,9 +54,7 @@ pub fn TryBox(run: Uuid, start: Tried) -> impl IntoView {
             <input type="hidden" name="run" value=run.to_string() />
             <div class="field">
                 <label for="try-prompt">"Prompt"</label>
-                <textarea id="try-prompt" name="prompt" rows="2" dir="auto">
-                    {start.prompt}
-                </textarea>
+                <TextArea id="try-prompt" name="prompt" rows=2 text=start.prompt />
             </div>
             <div class="try-responses">{boxes}</div>
             <div class="cluster">

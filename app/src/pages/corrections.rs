@@ -19,6 +19,7 @@ use crate::{
     error::AppError,
     islands::corrections::{CorrectionEditor, EditorStart},
     judging::Desk,
+    prose::Prose,
     viewer::require,
 };
 
@@ -163,7 +164,7 @@ fn editing_view(editing: Editing) -> impl IntoView {
             view! {
                 <div class=format!("turn {}", turn.role.as_str())>
                     <p class="speaker">{who}</p>
-                    <div class="prose" dir="auto" inner_html=turn.html.clone()></div>
+                    <Prose html=turn.html.clone() />
                 </div>
             }
         })

@@ -11,6 +11,7 @@ use crate::{
     error::AppError,
     islands::judge::{DeskStart, JudgeDesk},
     judging::Desk,
+    prose::Prose,
     viewer::require,
 };
 
@@ -33,7 +34,7 @@ pub fn JudgePage() -> impl IntoView {
                         view! {
                             <details class="judge-instructions">
                                 <summary>"Instructions"</summary>
-                                <div class="prose" dir="auto" inner_html=html></div>
+                                <Prose html=html />
                             </details>
                         }
                     })}
@@ -83,6 +84,9 @@ async fn start(
             .map(|own| (own.judgement.id, own.judgement.comparison_id)),
     };
     let instructions = desk.project.instructions.trim();
-    let instructions = (!instructions.is_empty()).then(|| (context::services().markdown)(instructions));
+    let instructions = match instructions {
+        "" => None,
+        text => Some(context::render(text).await),
+    };
     Ok((desk.project, instructions, start))
 }

@@ -6,8 +6,10 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use crate::{
     components::{Page, Tab, page_with, path_id},
     context,
+    prose::Prose,
     server_fns::projects::SetInstructions,
     text,
+    text_area::TextArea,
     viewer::require,
 };
 
@@ -17,20 +19,32 @@ pub fn ProjectPage() -> impl IntoView {
     let id = path_id();
     let data = async move {
         let viewer = require(Permission::ViewProjects)?;
-        Ok((viewer, context::store().summarise_project(id?).await?))
+        let summary = context::store().summarise_project(id?).await?;
+        let instructions = match summary.project.instructions.trim() {
+            "" => None,
+            text => Some(context::render(text).await),
+        };
+        Ok((viewer, summary, instructions))
     };
-    page_with(data, |(viewer, summary)| view! { <Overview viewer summary /> })
+    page_with(
+        data,
+        |(viewer, summary, instructions)| view! { <Overview viewer summary instructions /> },
+    )
 }
 
 #[component]
-fn Overview(viewer: User, summary: ProjectSummary) -> impl IntoView {
-    let markdown = context::services().markdown;
+fn Overview(
+    viewer: User,
+    summary: ProjectSummary,
+    /// As safe HTML.
+    instructions: Option<String>,
+) -> impl IntoView {
     let project = summary.project.clone();
     let base = format!("/projects/{}", project.id);
     let manages = viewer.role.may(Permission::ManageProjects);
-    let instructions = match project.instructions.trim() {
-        "" => view! { <p class="soft">"None yet. Whoever judges goes by their own sense."</p> }.into_any(),
-        text => view! { <div class="prose" dir="auto" inner_html=markdown(text)></div> }.into_any(),
+    let instructions = match instructions {
+        None => view! { <p class="soft">"None yet. Whoever judges goes by their own sense."</p> }.into_any(),
+        Some(html) => view! { <Prose html=html /> }.into_any(),
     };
     view! {
         <Page title=project.name.clone() project=project.clone() tab=Tab::Overview>
@@ -102,9 +116,13 @@ fn edit_instructions(project: &domain::project::Project) -> impl IntoView + use<
                 <input type="hidden" name="project" value=project.id.to_string() />
                 <div class="field">
                     <label for="instructions">"Instructions, in Markdown"</label>
-                    <textarea id="instructions" name="instructions" rows="8" maxlength="20000" dir="auto">
-                        {project.instructions.clone()}
-                    </textarea>
+                    <TextArea
+                        id="instructions"
+                        name="instructions"
+                        rows=8
+                        maxlength=20_000
+                        text=project.instructions.clone()
+                    />
                 </div>
                 <div class="cluster">
                     <button class="primary">"Save"</button>

@@ -11,7 +11,7 @@ use crate::{
     auth::secret::hash_secret,
     config::{Config, ServeConfig},
     housekeeping::keep_house,
-    markdown,
+    rendering::Renderer,
     router::router,
     site::Site,
     state::{AppState, Settings},
@@ -44,7 +44,7 @@ pub async fn run(config: Config, Args { serve }: Args) -> anyhow::Result<()> {
     };
     let services = Services {
         store: store.clone(),
-        markdown: markdown::render,
+        rendering: Arc::new(Renderer::new()),
         hash_secret,
         data_dir: config.data_dir.as_path().into(),
         site: Arc::new(site.names()),

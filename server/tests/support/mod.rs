@@ -11,7 +11,7 @@ use axum::{
 use domain::{permission::Role, user::User};
 use server::{
     auth::{password, secret::hash_secret},
-    markdown,
+    rendering::Renderer,
     router::router,
     scoring::ScoringService,
     site::Site,
@@ -58,7 +58,7 @@ impl TestApp {
         let site = Site::built_in();
         let services = Services {
             store: db.store(),
-            markdown: markdown::render,
+            rendering: Arc::new(Renderer::new()),
             hash_secret,
             data_dir: std::env::temp_dir().as_path().into(),
             site: Arc::new(site.names()),

@@ -9,6 +9,7 @@ use domain::{
 use leptos::prelude::*;
 
 use super::state::Desk;
+use crate::{prose::Prose, text_area::TextArea};
 
 /// How far, whether all is saved, and what was refused.
 pub fn status_line(desk: Desk, kind: ComparisonKind) -> impl IntoView {
@@ -81,7 +82,7 @@ pub fn prompt_and_responses(desk: Desk, task: &Task) -> impl IntoView + use<> {
             view! {
                 <div class=class>
                     <p class="speaker">{who}</p>
-                    <div class="prose" dir="auto" inner_html=turn.html.clone()></div>
+                    <Prose html=turn.html.clone() />
                 </div>
             }
         })
@@ -124,14 +125,14 @@ fn response(desk: Desk, task: &Task, index: usize) -> impl IntoView + use<> {
                 </a>
             </header>
             <div
-                class="response-text prose"
+                class="response-text"
                 role="region"
                 aria-label=format!("Response {name}")
                 tabindex="0"
-                dir="auto"
                 lang=task.language.clone()
-                inner_html=shown.html.clone()
-            ></div>
+            >
+                <Prose html=shown.html.clone() />
+            </div>
         </article>
     }
     .into_any()
@@ -239,15 +240,14 @@ pub fn controls(desk: Desk, kind: ComparisonKind) -> impl IntoView {
                     </summary>
                     <div class="menu-box">
                         <label for="justification">"Why? For reviewers and for yourself."</label>
-                        <textarea
+                        <TextArea
                             id="justification"
                             name="form[justification]"
-                            maxlength="4000"
-                            dir="auto"
+                            maxlength=4000
                             node_ref=desk.reason_text
-                            prop:value=move || desk.justification.get()
-                            on:input=move |event| desk.justification.set(event_target_value(&event))
-                        ></textarea>
+                            value=desk.justification
+                            on_input=move |text| desk.justification.set(text)
+                        />
                         <small class="soft">"Esc goes back to the keys; then give the grade."</small>
                     </div>
                 </details>
