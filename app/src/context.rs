@@ -56,6 +56,11 @@ pub async fn render(text: &str) -> String {
     rendered.into_iter().next().unwrap_or_default()
 }
 
+/// Whether a file is there on the server.
+pub async fn file_exists(path: &str) -> bool {
+    tokio::fs::try_exists(path).await.unwrap_or(false)
+}
+
 /// A cookie of the current request.
 pub fn cookie(name: &str) -> Option<String> {
     let parts = use_context::<Parts>()?;

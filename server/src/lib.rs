@@ -11,6 +11,7 @@ pub mod housekeeping;
 pub mod hub;
 pub mod markdown;
 pub mod model;
+pub mod reading;
 pub mod rendering;
 pub mod router;
 pub mod routes;

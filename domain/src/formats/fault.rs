@@ -77,6 +77,8 @@ pub enum Problem {
     BadMargin(String),
     #[error("must be 1, 2 or 3, not {0}")]
     BadStrength(String),
+    #[error("the row has {found} cells where the first row names {names} columns")]
+    OtherCells { found: usize, names: usize },
     #[error("holds no responses")]
     NoResponses,
     #[error("holds {found} different responses: at most {most} are compared")]

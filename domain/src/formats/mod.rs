@@ -24,7 +24,7 @@ mod values;
 mod write;
 
 pub use fault::{Fault, Problem};
-pub use lines::{Lines, MAX_LINE_BYTES};
+pub use lines::{Lines, MAX_LINE_BYTES, Record};
 pub use making::{MAX_RESPONSES, Making, UnknownMaking};
 pub use messages::conversation_of;
 pub use notes::{FileNotes, RowNotes};

@@ -76,8 +76,8 @@ impl FileNotes {
         self.formats.get(&Format::TrlImplicit).copied().unwrap_or(0)
     }
 
-    /// What is to be known of the reading beyond its numbers, in sentences.
-    pub fn sentences(&self) -> Vec<String> {
+    /// What is to be known of how prompts and answers were found, in sentences.
+    pub fn reading(&self) -> Vec<String> {
         let mut told = Vec::new();
         if self.implicit() > 0 {
             told.push(format!(
@@ -90,6 +90,12 @@ impl FileNotes {
             1 => told.push("1 answer has no words left behind that prompt.".to_owned()),
             more => told.push(format!("{more} answers have no words left behind that prompt.")),
         }
+        told
+    }
+
+    /// The same, and what became of other columns.
+    pub fn sentences(&self) -> Vec<String> {
+        let mut told = self.reading();
         let names = |columns: &BTreeMap<String, u64>| columns.keys().cloned().collect::<Vec<_>>().join(", ");
         if !self.kept.is_empty() {
             told.push(format!("Columns kept beside the texts: {}.", names(&self.kept)));

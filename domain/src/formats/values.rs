@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-use super::{MAX_LINE_BYTES, Problem};
+use super::{MAX_LINE_BYTES, Problem, Record};
 
 /// Reads values without ever holding more than one of them. Their numbers count them from 1.
 #[derive(Debug)]
@@ -42,11 +42,7 @@ impl<R: BufRead> Values<R> {
     }
 
     /// The next value's text, with its number from 1; `None` at the end of the list or the file.
-    #[expect(
-        clippy::type_complexity,
-        reason = "an I/O error ends the file, a problem only the value"
-    )]
-    pub fn next_value(&mut self) -> io::Result<Option<(u64, Result<&[u8], Problem>)>> {
+    pub fn next_value(&mut self) -> io::Result<Option<Record<'_>>> {
         if self.ended || !self.find_start()? {
             return Ok(None);
         }

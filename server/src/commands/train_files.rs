@@ -241,6 +241,9 @@ pub fn tell_left_out(left_out: &LeftOut) {
     if left_out.lines > 0 {
         eprintln!("left out:\n{left_out}");
     }
+    for told in left_out.told.reading() {
+        eprintln!("{told}");
+    }
 }
 
 fn rows(model_dir: &Path, about: &About, metrics: Option<Metrics>, [train, held_out]: [usize; 2]) -> Rows {

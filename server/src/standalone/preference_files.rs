@@ -2,15 +2,13 @@
 
 use std::{
     fmt,
-    fs::File,
-    io::BufReader,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use domain::{
-    formats::{Fault, Lines, Row, RowReader},
+    formats::{Fault, FileNotes, Row, RowReader},
     import::OnError,
     prompt::near_hash,
 };
@@ -18,7 +16,7 @@ use reward_model::Pair;
 
 use crate::{
     model,
-    worker::jobs::import::reader::{ReadError, unpacked},
+    reading::{ReadError, Records},
 };
 
 /// Faults that are listed; more are only counted.
@@ -47,6 +45,8 @@ pub struct LeftOut {
     /// How many they are.
     pub lines: usize,
     broken: usize,
+    /// How the others were read.
+    pub told: FileNotes,
 }
 
 /// Takes a pair; a break ends the reading without an error.
@@ -99,23 +99,18 @@ impl fmt::Display for LeftOut {
 
 impl LeftOut {
     fn each_of(&mut self, path: &Path, take: &mut Take) -> anyhow::Result<ControlFlow<()>> {
-        let unread = || format!("cannot read {}", path.display());
-        let explain = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => ReadError::Truncated,
-            _ => ReadError::Io(error),
-        };
-        let file = File::open(path).map_err(ReadError::Io).with_context(unread)?;
-        let content = unpacked(BufReader::with_capacity(1 << 16, file)).with_context(unread)?;
-        let mut lines = Lines::new(BufReader::with_capacity(1 << 16, content));
+        let unread = |error: ReadError| anyhow!("cannot read {}: {error}", path.display());
+        let mut records = Records::of_file(path).map_err(unread)?;
         let reader = RowReader::default();
         // Without its folders: a run whose files have moved is still the same run.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        while let Some((number, line)) = lines.next_line().map_err(explain).with_context(unread)? {
-            let read = line
+        while let Some((number, record)) = records.next_record().map_err(unread)? {
+            let read = record
                 .map_err(|problem| problem.on(number))
-                .and_then(|line| reader.read(number, line)?.into_judged(number));
+                .and_then(|record| reader.read(number, record)?.into_judged(number));
             match read {
                 Ok(row) => {
+                    self.told.add(&row);
                     if each_pair(&row, &format!("{name}:{number}"), take)?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }

@@ -1,8 +1,7 @@
-//! Reading a file of preferences in chunks: plain or gzip, within bounds, stopped when asked.
+//! Reading a file of preferences in chunks, within bounds, stopped when asked.
 
 use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, Read},
     path::PathBuf,
     sync::{
         Arc,
@@ -11,10 +10,12 @@ use std::{
     time::Instant,
 };
 
-use domain::formats::{Fault, FileNotes, Format, Lines, Making, Row, RowReader};
-use flate2::bufread::MultiGzDecoder;
+use domain::formats::{Fault, FileNotes, Format, Making, Row, RowReader};
 
-use crate::worker::Stop;
+use crate::{
+    reading::{ReadError, Records},
+    worker::Stop,
+};
 
 /// A chunk is full at so many lines, or so many bytes of them. Small enough that a judgement which waits for the
 /// writing connection hardly notices, large enough that the commits cost little.
@@ -53,35 +54,14 @@ pub struct Chunk {
     pub notes: FileNotes,
 }
 
-/// Why a file was not read to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    #[error("The file cannot be read: {0}.")]
-    Io(io::Error),
-    #[error("The file is compressed with zstd, which is not read yet: unpack it, or use gzip.")]
-    Zstd,
-    #[error("The file ends in the middle of its compressed data: it is incomplete.")]
-    Truncated,
-    #[error("The file has more than {0} rows. Split it.")]
-    TooManyRows(u64),
-    #[error(
-        "This has taken too long. What is imported stays; importing the file again goes on with the rest."
-    )]
-    TooSlow,
-    #[error("Stopped.")]
-    Stopped,
-}
-
 impl Source {
     /// Reads to the end, handing over chunks until `send` wants no more.
     pub fn read(self, mut send: impl FnMut(Chunk) -> bool) -> Result<(), ReadError> {
         let read = Arc::new(AtomicU64::new(0));
-        let mut lines = Lines::new(self.open(Arc::clone(&read))?);
+        let mut records = Records::open(&self.path, Arc::clone(&read), &|bytes| self.watched(bytes))?;
         let reader = RowReader { format: self.format };
         let (mut chunk, mut size, mut rows) = (Chunk::default(), 0, self.rows_before);
-        loop {
-            let next = lines.next_line().map_err(|error| self.explain(error))?;
-            let Some((number, line)) = next else { break };
+        while let Some((number, record)) = records.next_record()? {
             if number <= self.behind_line {
                 continue;
             }
@@ -89,20 +69,12 @@ impl Source {
             if rows > self.max_rows {
                 return Err(ReadError::TooManyRows(self.max_rows));
             }
-            size += line.as_ref().map_or(0, |line| line.len());
-            match line
+            size += record.as_ref().map_or(0, |record| record.len());
+            let row = record
                 .map_err(|problem| problem.on(number))
-                .and_then(|line| reader.read(number, line)?.into_importable(number))
-            {
-                Ok(mut row) => {
-                    chunk.notes.add(&row);
-                    if self.keep_rows {
-                        if let (true, Some(making)) = (row.is_unjudged(), self.making) {
-                            row.make_comparisons(making);
-                        }
-                        chunk.rows.push(row);
-                    }
-                }
+                .and_then(|record| reader.read(number, record)?.into_importable(number));
+            match row {
+                Ok(row) => self.take(row, &mut chunk),
                 Err(fault) => chunk.faults.push(fault),
             }
             chunk.count += 1;
@@ -122,70 +94,40 @@ impl Source {
         Ok(())
     }
 
-    fn open(&self, read: Arc<AtomicU64>) -> Result<Box<dyn BufRead>, ReadError> {
-        let file = File::open(&self.path).map_err(ReadError::Io)?;
-        let file = BufReader::with_capacity(1 << 16, Counted { file, read });
-        let plain = unpacked(file)?;
-        let bounded = Bounded {
-            inner: plain,
+    fn take(&self, mut row: Row, chunk: &mut Chunk) {
+        chunk.notes.add(&row);
+        if !self.keep_rows {
+            return;
+        }
+        if let (true, Some(making)) = (row.is_unjudged(), self.making) {
+            row.make_comparisons(making);
+        }
+        chunk.rows.push(row);
+    }
+
+    fn watched(&self, bytes: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        Box::new(Watched {
+            inner: bytes,
             stop: self.stop.clone(),
             deadline: self.deadline,
-        };
-        Ok(Box::new(BufReader::with_capacity(1 << 16, bounded)))
-    }
-
-    fn explain(&self, error: io::Error) -> ReadError {
-        match error.kind() {
-            _ if self.stop.is_raised() => ReadError::Stopped,
-            io::ErrorKind::TimedOut => ReadError::TooSlow,
-            io::ErrorKind::UnexpectedEof => ReadError::Truncated,
-            _ => ReadError::Io(error),
-        }
-    }
-}
-
-/// The content of a file that may be compressed with gzip.
-pub fn unpacked<R: BufRead + 'static>(mut file: R) -> Result<Box<dyn Read>, ReadError> {
-    let start = file.fill_buf().map_err(ReadError::Io)?;
-    let (gzip, zstd) = (
-        start.starts_with(b"\x1f\x8b"),
-        start.starts_with(b"\x28\xb5\x2f\xfd"),
-    );
-    match (gzip, zstd) {
-        (_, true) => Err(ReadError::Zstd),
-        (true, _) => Ok(Box::new(MultiGzDecoder::new(file))),
-        _ => Ok(Box::new(file)),
-    }
-}
-
-/// Counts the bytes of the file itself, compressed or not.
-struct Counted {
-    file: File,
-    read: Arc<AtomicU64>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.read.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
+        })
     }
 }
 
 /// Breaks off at the deadline or when asked, also within a line that never ends.
-struct Bounded {
-    inner: Box<dyn Read>,
+struct Watched {
+    inner: Box<dyn Read + Send>,
     stop: Stop,
     deadline: Instant,
 }
 
-impl Read for Bounded {
+impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.stop.is_raised() {
-            return Err(io::Error::other("stopped"));
+            return Err(io::Error::other(ReadError::Stopped));
         }
         if Instant::now() > self.deadline {
-            return Err(io::ErrorKind::TimedOut.into());
+            return Err(io::Error::other(ReadError::TooSlow));
         }
         self.inner.read(buffer)
     }
