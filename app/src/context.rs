@@ -52,13 +52,18 @@ pub fn store() -> Store {
 
 /// Markdown to safe HTML.
 pub async fn render(text: &str) -> String {
-    let rendered = services().rendering.render(vec![text.to_owned()]).await;
+    let rendered = render_all(vec![text.to_owned()]).await;
     rendered.into_iter().next().unwrap_or_default()
 }
 
 /// Whether a file is there on the server.
 pub async fn file_exists(path: &str) -> bool {
     tokio::fs::try_exists(path).await.unwrap_or(false)
+}
+
+/// Texts in Markdown to safe HTML, in their order.
+pub async fn render_all(texts: Vec<String>) -> Vec<String> {
+    services().rendering.render(texts).await
 }
 
 /// A cookie of the current request.

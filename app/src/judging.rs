@@ -6,16 +6,18 @@ use domain::{
     comparison::{ComparisonKind, presented_order},
     judgement::{Grade, SkipReason, Verdict},
     project::Project,
-    task::{Progress, ShownResponse, ShownTurn, Submission, Task, describe, groups_by_place},
+    task::{Progress, ShownResponse, Submission, Task, describe, groups_by_place},
     user::User,
 };
 use store::{
     Store, StoreError,
+    assignment::{Claim, Hold, LEASE, PAGE_LEASE},
     comparison::{LoadedComparison, Worklist},
 };
 use uuid::Uuid;
 
 use crate::{
+    components::shown_turns,
     context::{self, Services},
     error::AppError,
     rendering::Rendering,
@@ -42,18 +44,51 @@ impl Desk {
         })
     }
 
-    /// The next comparisons, none of `without`.
+    /// The next comparisons, at most four and none of `without`, held for the page of this seat.
     pub async fn next(
         &self,
         kind: ComparisonKind,
+        seat: Uuid,
         without: &[Uuid],
-        limit: usize,
     ) -> Result<Vec<Task>, AppError> {
-        let ids = self
-            .store
-            .next_comparisons(self.list(kind), without, limit)
-            .await?;
-        self.tasks(&ids).await
+        let claim = Claim {
+            list: self.list(kind),
+            seat,
+            lease: LEASE,
+            without,
+            limit: 4,
+        };
+        self.tasks(&self.store.claim_comparisons(claim).await?).await
+    }
+
+    /// The comparison that a page begins with, held for longer: without scripts nothing renews it.
+    pub async fn first(&self, kind: ComparisonKind, seat: Uuid) -> Result<Option<Task>, AppError> {
+        let claim = Claim {
+            list: self.list(kind),
+            seat,
+            lease: PAGE_LEASE,
+            without: &[],
+            limit: 1,
+        };
+        let ids = self.store.claim_comparisons(claim).await?;
+        Ok(self.tasks(&ids).await?.pop())
+    }
+
+    /// Goes on holding what a page has; gives those that it holds now.
+    pub async fn hold(
+        &self,
+        kind: ComparisonKind,
+        seat: Uuid,
+        shown: &[Uuid],
+        ahead: &[Uuid],
+    ) -> Result<Vec<Uuid>, AppError> {
+        let hold = Hold {
+            list: self.list(kind),
+            seat,
+            shown,
+            ahead,
+        };
+        Ok(self.store.hold_comparisons(hold).await?)
     }
 
     /// One comparison.
@@ -62,7 +97,7 @@ impl Desk {
         found.ok_or(StoreError::NotFound("The comparison").into())
     }
 
-    /// How far the person is.
+    /// How far the person and the project are.
     pub async fn progress(&self, kind: ComparisonKind) -> Result<Progress, AppError> {
         Ok(self.store.judging_progress(self.list(kind)).await?)
     }
@@ -102,13 +137,7 @@ impl Desk {
     fn show(&self, comparison: LoadedComparison, html: Vec<String>) -> Task {
         let order = presented_order(comparison.id, self.user, &comparison.response_ids());
         let mut html = html.into_iter();
-        let turns = comparison.prompt.messages.iter().zip(html.by_ref());
-        let turns: Vec<ShownTurn> = turns
-            .map(|(message, html)| ShownTurn {
-                role: message.role,
-                html,
-            })
-            .collect();
+        let turns = shown_turns(&comparison.prompt.messages, html.by_ref());
         let shown: HashMap<Uuid, String> = comparison.response_ids().into_iter().zip(html).collect();
         let responses = order.into_iter().filter_map(|id| {
             let html = shown.get(&id)?.clone();

@@ -10,8 +10,8 @@ use leptos_router::{
 };
 
 use crate::pages::{
-    account, corrections, export, home, import, join, judge, missing, project, runs, scores, setup, sign_in,
-    team,
+    account, assignment, corrections, export, home, import, join, judge, missing, project, prompts, runs,
+    scores, setup, sign_in, team,
 };
 
 /// The application: one router over all pages.
@@ -31,6 +31,9 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/projects/:id") view=project::ProjectPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/judge") view=judge::JudgePage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/corrections") view=corrections::CorrectionsPage ssr=whole.clone() />
+                <Route path=path!("/projects/:id/assignment") view=assignment::AssignmentPage ssr=whole.clone() />
+                <Route path=path!("/projects/:id/prompts") view=prompts::PromptsPage ssr=whole.clone() />
+                <Route path=path!("/projects/:id/prompts/:prompt") view=prompts::PromptRecordPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/import") view=import::ImportPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/export") view=export::ExportPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/train") view=runs::TrainPage ssr=whole.clone() />

@@ -78,7 +78,7 @@ mod tests {
             .name("\"><b>")
             .text(payload)
             .build();
-        let html = Owner::new().with(|| TextArea(props).into_view().to_html());
+        let html = Owner::new_root(None).with(|| TextArea(props).into_view().to_html());
         assert!(!html.contains("<form") && !html.contains("<b>"), "{html}");
         assert_eq!(html.matches("</textarea>").count(), 1, "{html}");
         assert!(html.contains("&lt;/textarea&gt;&lt;form"), "{html}");

@@ -33,7 +33,9 @@ pub enum Permission {
     Export,
     /// Have API tokens, and score by them.
     UseApi,
-    /// Invite people, change roles, disable accounts.
+    /// Invite people, as far as [`Role::may_invite`] goes, and see who takes part.
+    Invite,
+    /// Change roles, disable accounts, cancel anyone's invitation.
     ManageTeam,
 }
 
@@ -44,6 +46,15 @@ impl Role {
     /// Whether a person of this role may do that.
     pub fn may(self, permission: Permission) -> bool {
         self >= permission.least_role()
+    }
+
+    /// Whether a person of this role may invite others to be `invited`: a lead those below, an owner everyone.
+    pub fn may_invite(self, invited: Role) -> bool {
+        match self {
+            Role::Owner => true,
+            Role::Lead => invited < Role::Lead,
+            Role::Reviewer | Role::Trainer => false,
+        }
     }
 
     /// The role's spelling in the database, in forms and in the API.
@@ -79,9 +90,11 @@ impl Permission {
         match self {
             Permission::ViewProjects | Permission::Judge => Role::Trainer,
             Permission::Review => Role::Reviewer,
-            Permission::ManageProjects | Permission::Train | Permission::Export | Permission::UseApi => {
-                Role::Lead
-            }
+            Permission::ManageProjects
+            | Permission::Train
+            | Permission::Export
+            | Permission::UseApi
+            | Permission::Invite => Role::Lead,
             Permission::ManageTeam => Role::Owner,
         }
     }
@@ -111,6 +124,18 @@ mod tests {
             .filter(|r| r.may(Permission::ManageTeam))
             .collect();
         assert_eq!(who, [Role::Owner]);
+    }
+
+    #[test]
+    fn a_lead_invites_those_below_and_an_owner_everyone() {
+        let by =
+            |role: Role| -> Vec<Role> { Role::ALL.into_iter().filter(|r| role.may_invite(*r)).collect() };
+        assert_eq!(by(Role::Owner), Role::ALL);
+        assert_eq!(by(Role::Lead), [Role::Trainer, Role::Reviewer]);
+        assert!(by(Role::Reviewer).is_empty() && by(Role::Trainer).is_empty());
+        for role in Role::ALL {
+            assert_eq!(role.may(Permission::Invite), !by(role).is_empty(), "{role:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@ pub const SCHEME_VERSION: i32 = 1;
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 80;
 
+/// The most people who can be asked to judge one comparison.
+pub const MAX_WANTED: i32 = 9;
+
 /// A project as people see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Project {
@@ -21,7 +24,7 @@ pub struct Project {
     /// Whether it holds the demo content.
     pub demo: bool,
     pub scheme_version: i32,
-    /// How many people judge one comparison before it leaves the queue.
+    /// How many people judge a comparison, 1 to [`MAX_WANTED`], unless it has a number of its own.
     pub judgements_per_comparison: i32,
     pub created_at: Millis,
 }

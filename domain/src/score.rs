@@ -50,9 +50,12 @@ impl<'de> Deserialize<'de> for PromptText {
 }
 
 /// What the model makes of one response.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
     pub reward: f64,
+    /// Standard deviation of the rewards of an ensemble's members; none for a single model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<f64>,
     /// Tokens read.
     pub tokens: u64,
     /// Tokens left out at the beginning because the text was too long.

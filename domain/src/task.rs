@@ -44,13 +44,22 @@ pub struct ShownResponse {
     pub html: String,
 }
 
-/// How far a person is with one kind of comparison in a project.
+/// How far a person and a project are with one kind of comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Progress {
     /// Comparisons that the person has judged or skipped.
     pub done: u64,
     /// Comparisons that still wait for this person.
     pub remaining: u64,
+    /// Comparisons that would wait for this person, had not others them in hand at the moment.
+    pub elsewhere: u64,
+    /// Judgements that the project has, of those wanted.
+    pub judged: u64,
+    /// Judgements that are wanted in the project: each comparison counts as often as it is to be judged.
+    pub wanted: u64,
+    /// Judgements over the wanted number.
+    pub surplus: u64,
 }
 
 /// A judgement as the client sends it. Who said it, and when, is the server's to know.
@@ -131,11 +140,12 @@ pub fn describe(verdict: Verdict, ranking: &[Vec<Uuid>], presented: &[Uuid]) -> 
                 .map(name)
                 .unwrap_or_default();
             let much = match strength {
-                Strength::Slightly => "slightly",
-                Strength::Clearly => "clearly",
-                Strength::Much => "much",
+                Some(Strength::Slightly) => "slightly ",
+                Some(Strength::Clearly) => "clearly ",
+                Some(Strength::Much) => "much ",
+                None => "",
             };
-            format!("{best} is {much} better")
+            format!("{best} is {much}better")
         }
         Verdict::Tied => "Equally good".into(),
         Verdict::BothBad => "Neither is acceptable".into(),
@@ -182,7 +192,7 @@ mod tests {
         let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
         let ranking = [vec![b], vec![a, c]];
         assert_eq!(describe(Verdict::Ranked, &ranking, &[c, b, a]), "B > A = C");
-        let strength = crate::judgement::Strength::Clearly;
+        let strength = Some(crate::judgement::Strength::Clearly);
         let pair = [vec![a], vec![b]];
         assert_eq!(
             describe(Verdict::Preferred { strength }, &pair, &[b, a]),

@@ -14,6 +14,28 @@ impl Browser {
         self.check_narrow().await
     }
 
+    /// On a screen of 320 px, with every fold open: no serious or critical finding of axe-core, and nothing wider than the
+    /// screen.
+    pub async fn check_on_a_phone(&self) -> Result<()> {
+        let phone = json!({ "width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": false });
+        let cdp = self.cdp();
+        cdp.send_raw("Emulation.setDeviceMetricsOverride", phone).await?;
+        self.execute(OPEN_FOLDS, vec![]).await?;
+        let fits = self.too_wide().await;
+        let accessible = self.check_accessibility().await;
+        cdp.send_raw("Emulation.clearDeviceMetricsOverride", json!({}))
+            .await?;
+        fits.and(accessible)
+    }
+
+    /// Shows pages in dark colours, or in light ones, whatever the system prefers.
+    pub async fn prefer_dark(&self, dark: bool) -> Result<()> {
+        let scheme = if dark { "dark" } else { "light" };
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.cdp().send_raw("Emulation.setEmulatedMedia", media).await?;
+        Ok(())
+    }
+
     /// At 320 px the page does not scroll sideways.
     pub async fn check_narrow(&self) -> Result<()> {
         if self.scripts == Scripts::Off {
@@ -22,10 +44,14 @@ impl Browser {
         let phone = json!({ "width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": false });
         let cdp = self.cdp();
         cdp.send_raw("Emulation.setDeviceMetricsOverride", phone).await?;
-        let wide = self.execute(TOO_WIDE, vec![]).await?;
+        let fits = self.too_wide().await;
         cdp.send_raw("Emulation.clearDeviceMetricsOverride", json!({}))
             .await?;
-        let wide: Vec<String> = wide.convert()?;
+        fits
+    }
+
+    async fn too_wide(&self) -> Result<()> {
+        let wide: Vec<String> = self.execute(TOO_WIDE, vec![]).await?.convert()?;
         ensure!(
             wide.is_empty(),
             "{} does not fit on 320 px:\n{}",
@@ -80,6 +106,10 @@ impl Browser {
         Ok(())
     }
 }
+
+/// Menus stay closed: what they show lies over the page.
+const OPEN_FOLDS: &str =
+    "document.querySelectorAll('details:not(.menu)').forEach(fold => { fold.open = true; })";
 
 /// What reaches over the right or left edge, if the page scrolls sideways.
 const TOO_WIDE: &str = "const width = document.documentElement.clientWidth;\

@@ -33,7 +33,7 @@ impl Browser {
         self.reads("Welcome to Touchstone").await?;
         self.check_page().await?;
         self.fill_account(owner).await?;
-        self.click_button("Make the owner's account").await?;
+        self.click_button("Create the owner's account").await?;
         self.reads("Projects").await
     }
 
@@ -49,7 +49,7 @@ impl Browser {
     /// Makes an invitation for a trainer and gives its path.
     pub async fn invite_trainer(&self) -> Result<String> {
         self.visit("/team").await?;
-        self.click_button("Make the link").await?;
+        self.click_button("Create a link").await?;
         let link = self.element(".secret").await?.text().await?;
         let path = link
             .find("/join/")
@@ -63,14 +63,14 @@ impl Browser {
         self.reads("You are invited").await?;
         self.check_page().await?;
         self.fill_account(person).await?;
-        self.click_button("Make my account").await?;
+        self.click_button("Create my account").await?;
         self.reads("Projects").await
     }
 
     /// Makes the demo project and gives the path of its page.
     pub async fn make_demo_project(&self) -> Result<String> {
         self.visit("/").await?;
-        self.click_button("Make the demo project").await?;
+        self.click_button("Create the demo project").await?;
         self.reads("Judge pairs").await?;
         self.path().await
     }

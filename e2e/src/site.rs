@@ -7,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::AsyncWriteExt;
 
 use crate::Programs;
 
@@ -35,6 +36,37 @@ impl Site {
         };
         site.wait_until_up().await?;
         Ok(site)
+    }
+
+    /// Runs the program on the server's data, as whoever can reach the machine does, with `input` on its standard input.
+    pub async fn command(&self, programs: &Programs, arguments: &[&str], input: &str) -> Result<()> {
+        let mut command = tokio::process::Command::new(&programs.touchstone);
+        command
+            .args(arguments)
+            .env("TOUCHSTONE_DATA_DIR", &self.data)
+            .env_remove("TOUCHSTONE_DATABASE_URL")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut process = command.spawn()?;
+        if let Some(mut stdin) = process.stdin.take() {
+            stdin.write_all(input.as_bytes()).await?;
+        }
+        let output = process.wait_with_output().await?;
+        ensure!(
+            output.status.success(),
+            "touchstone {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
+    /// Writes a file beside the server's data and gives its path.
+    pub fn write_file(&self, name: &str, content: &str) -> Result<String> {
+        let path = self.data.join(name);
+        std::fs::write(&path, content)?;
+        Ok(path.display().to_string())
     }
 
     /// `kill -9`.

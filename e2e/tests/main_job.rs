@@ -242,7 +242,7 @@ async fn scores_agree_with_the_api(owner: &Browser, run: &str) -> Result<()> {
 
     owner.visit("/account").await?;
     owner.fill("Name of a new token", "journey").await?;
-    owner.click_button("Make a token").await?;
+    owner.click_button("Create a token").await?;
     let token = owner.element(".secret").await?.text().await?;
     owner.check_page().await?;
     let id = run.rsplit('/').next().context("no run in the path")?;

@@ -26,6 +26,9 @@ pub(crate) struct State {
     /// The course of the losses, and the best evaluation.
     #[serde(default)]
     pub watch: Watch,
+    /// The rules that the run began by: see `train::begin`.
+    #[serde(default)]
+    pub rules: u32,
 }
 
 /// Fills a folder through `fill` and puts it at `place`, replacing what was there: after a crash there is the old
@@ -137,7 +140,7 @@ impl Checkpoints {
         let Some(step) = steps.max() else { return Ok(None) };
         let path = self.path(step).join("state.json");
         let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
-        let state: State = serde_json::from_str(&text).map_err(|error| ModelError::content(&path, error))?;
+        let state: State = serde_json::from_str(&text).map_err(|error| ModelError::json(&path, &error))?;
         if state.step != step {
             return Err(ModelError::content(
                 &path,

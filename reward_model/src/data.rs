@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokenizers::Tokenizer;
 
+use crate::base::backbone_folder;
 use crate::chat::ChatTemplate;
 use crate::error::{ModelError, TrainError};
 
@@ -184,6 +185,7 @@ impl Encoder {
     /// # Errors
     /// When a file is missing or broken.
     pub fn load(folder: &Path, max_tokens: usize) -> Result<Self, ModelError> {
+        let folder = &backbone_folder(folder)?;
         let path = folder.join("tokenizer.json");
         let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
         let mut tokenizer: Tokenizer =
@@ -251,6 +253,11 @@ impl Encoder {
         self.tokenizer
             .to_string(false)
             .map_err(|error| ModelError::Tokenizer(error.to_string()))
+    }
+
+    /// Whether conversations are written by a chat template, which may refuse some.
+    pub fn has_chat_template(&self) -> bool {
+        self.chat.is_some()
     }
 
     /// The text that the model reads: the chat template's, as transformers renders it, or [`render`]'s without one.

@@ -8,7 +8,7 @@ use crate::config::ConfigError;
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A file could not be read or written.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", path.display(), io_words(reason))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -26,6 +26,14 @@ pub enum ModelError {
     /// The device that a model is to be computed on cannot be had.
     #[error("device: {0}")]
     Device(String),
+    /// A reward is no number that could be compared.
+    #[error("the model gives text {} no finite reward: {cause}", place + 1)]
+    NotFinite {
+        /// The text's place among those that were given, from 0.
+        place: usize,
+        /// What is wrong with the model.
+        cause: String,
+    },
     /// The tokenizer failed on a text.
     #[error("the tokenizer failed: {0}")]
     Tokenizer(String),
@@ -40,11 +48,50 @@ impl ModelError {
         move |reason| Self::File { path, reason }
     }
 
+    /// JSON that cannot be read, or that is not a file of the kind.
+    pub(crate) fn json(path: &Path, error: &serde_json::Error) -> Self {
+        Self::content(path, json_words(error))
+    }
+
     pub(crate) fn content(path: &Path, message: impl std::fmt::Display) -> Self {
         Self::Content {
             path: path.to_owned(),
             message: message.to_string(),
         }
+    }
+}
+
+/// What the system says, without its numbers.
+fn io_words(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        ErrorKind::PermissionDenied => "the system does not permit it to be read or written".to_owned(),
+        ErrorKind::IsADirectory => "it is a folder, where a file is expected".to_owned(),
+        ErrorKind::NotADirectory => "a part of its path is a file, where a folder is expected".to_owned(),
+        ErrorKind::StorageFull => "there is no space left on the disk".to_owned(),
+        ErrorKind::FileTooLarge => "it would become larger than the system permits".to_owned(),
+        ErrorKind::UnexpectedEof => "it ends too early: it was cut short".to_owned(),
+        ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
+        _ => {
+            let text = error.to_string();
+            text.split(" (os error").next().unwrap_or(&text).to_owned()
+        }
+    }
+}
+
+/// Where JSON cannot be read.
+pub(crate) fn json_words(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let place = match (error.line(), error.column()) {
+        (0, _) => String::new(),
+        (line, column) => format!(" (line {line}, column {column})"),
+    };
+    match error.classify() {
+        Category::Eof => format!("its JSON ends too early{place}: it was cut short"),
+        Category::Syntax => format!("it is no JSON{place}"),
+        Category::Data => format!("its JSON does not say what a file of this kind says{place}"),
+        Category::Io => "it cannot be read".to_owned(),
     }
 }
 
@@ -63,6 +110,20 @@ pub enum TrainError {
     /// There is nothing to train on.
     #[error("there are no training pairs")]
     NoPairs,
+    /// No pair says anything to the model.
+    #[error(
+        "all {pairs} {which} pairs are left out: to the model their two responses are one text, either because they are cut to \
+         {max_tokens} tokens before they differ, or because its tokenizer does not tell them apart; allow longer texts \
+         (max_tokens), or leave out another part of them (truncation)"
+    )]
+    Alike {
+        /// "training" or "held-out".
+        which: &'static str,
+        /// How many they are.
+        pairs: usize,
+        /// The longest text that was asked for.
+        max_tokens: usize,
+    },
     /// A pair carries a number that cannot be trained on, or a conversation that the chat template refuses.
     #[error("pair {id}: {message}")]
     Pair {

@@ -16,6 +16,9 @@ pub struct Share {
     pub low: f64,
     /// Upper end of the interval.
     pub high: f64,
+    /// Hits, of which a tie is half a one; none in files of version 0.1.0, which kept the share alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hits: Option<f64>,
 }
 
 impl Share {
@@ -26,6 +29,7 @@ impl Share {
                 value: 0.0,
                 low: 0.0,
                 high: 1.0,
+                hits: Some(0.0),
             };
         }
         const Z: f64 = 1.959_963_984_540_054;
@@ -37,6 +41,7 @@ impl Share {
             value: p,
             low: ((middle - half) / whole).max(0.0),
             high: ((middle + half) / whole).min(1.0),
+            hits: Some(hits),
         }
     }
 }
@@ -66,12 +71,29 @@ pub struct Metrics {
     /// σ(|chosen − rejected|), over ten bins of equal width between 0.5 and 1.
     #[serde(default)]
     pub ece: f64,
+    /// These bins, the least confident first; empty ones in files of version 0.1.0.
+    #[serde(default)]
+    pub reliability: [Bin; BINS],
+    /// Mean over the responses of an ensemble's spread; for other models nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<f64>,
     /// Lowest and highest reward of all responses.
     #[serde(default)]
     pub reward_range: [f64; 2],
     /// Accuracy where the chosen response is the shorter one, as long, and the longer one; with the numbers of pairs.
     #[serde(default)]
     pub by_length: [LengthShare; 3],
+}
+
+/// Pairs of which a model is about as sure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bin {
+    /// How many they are.
+    pub pairs: usize,
+    /// Mean of σ(|chosen − rejected|), 0.5..1; 0 for no pairs.
+    pub confidence: f64,
+    /// How often the chosen response has the higher reward, 0..1; 0 for no pairs.
+    pub accuracy: f64,
 }
 
 /// Accuracy among pairs of one kind of length.
@@ -88,6 +110,8 @@ pub struct LengthShare {
 pub struct ScoredPair {
     /// Rewards of the chosen and the rejected response.
     pub rewards: [f32; 2],
+    /// Their spreads, by an ensemble.
+    pub spreads: Option<[f32; 2]>,
     /// Their lengths in characters.
     pub lengths: [usize; 2],
 }
@@ -120,6 +144,7 @@ pub fn evaluate(pairs: &[ScoredPair]) -> Option<Metrics> {
         .iter()
         .flat_map(|pair| (0..2).map(|side| (f64::from(pair.rewards[side]), pair.lengths[side] as f64)))
         .collect();
+    let reliability = reliability(margins());
     Some(Metrics {
         pairs: pairs.len(),
         accuracy: Share::new(margins().map(hit).sum(), pairs.len()),
@@ -129,7 +154,9 @@ pub fn evaluate(pairs: &[ScoredPair]) -> Option<Metrics> {
         length_correlation: correlation(&points),
         mean_reward: points.iter().map(|point| point.0).sum::<f64>() / points.len() as f64,
         auc: auc(pairs),
-        ece: calibration_error(margins()),
+        ece: calibration_error(&reliability),
+        reliability,
+        spread: spread(pairs),
         reward_range: points
             .iter()
             .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], point| {
@@ -156,22 +183,37 @@ fn auc(pairs: &[ScoredPair]) -> f64 {
     wins / (pairs.len() as f64).powi(2)
 }
 
+/// Bins of the calibration error.
 const BINS: usize = 10;
 
-fn calibration_error(margins: impl Iterator<Item = f64>) -> f64 {
-    let (mut bins, mut n) = ([[0.0; 2]; BINS], 0.0);
+fn reliability(margins: impl Iterator<Item = f64>) -> [Bin; BINS] {
+    let mut bins = [Bin::default(); BINS];
     for margin in margins {
         let confidence = sigmoid(margin.abs());
         let bin = ((confidence - 0.5) * 2.0 * BINS as f64) as usize;
-        let [right, expected] = &mut bins[bin.min(BINS - 1)];
-        *right += hit(margin);
-        *expected += confidence;
-        n += 1.0;
+        let bin = &mut bins[bin.min(BINS - 1)];
+        bin.pairs += 1;
+        bin.confidence += confidence;
+        bin.accuracy += hit(margin);
     }
-    bins.iter()
-        .map(|[right, expected]| (right - expected).abs())
-        .sum::<f64>()
-        / n
+    for bin in bins.iter_mut().filter(|bin| bin.pairs > 0) {
+        bin.confidence /= bin.pairs as f64;
+        bin.accuracy /= bin.pairs as f64;
+    }
+    bins
+}
+
+fn calibration_error(bins: &[Bin]) -> f64 {
+    let pairs: usize = bins.iter().map(|bin| bin.pairs).sum();
+    let apart = |bin: &Bin| bin.pairs as f64 * (bin.accuracy - bin.confidence).abs();
+    bins.iter().map(apart).sum::<f64>() / pairs as f64
+}
+
+/// Nothing unless each response has one.
+fn spread(pairs: &[ScoredPair]) -> Option<f64> {
+    let sum = |pair: &ScoredPair| Some(pair.spreads?.map(f64::from).iter().sum::<f64>());
+    let sums: Option<Vec<f64>> = pairs.iter().map(sum).collect();
+    Some(sums?.iter().sum::<f64>() / (2 * pairs.len()) as f64)
 }
 
 fn by_length(pairs: &[ScoredPair], order: Ordering) -> LengthShare {
@@ -227,6 +269,7 @@ mod tests {
         let rejected = [-0.3, -0.7, -1.1, -0.4, 0.5, -0.2, 1.0, -0.2, 0.0, 1.5, 0.5, -0.5];
         let pair = |(a, b): (f32, f32)| ScoredPair {
             rewards: [a, b],
+            spreads: None,
             lengths: [1, 2],
         };
         let pairs: Vec<ScoredPair> = chosen.into_iter().zip(rejected).map(pair).collect();
@@ -243,12 +286,24 @@ mod tests {
         );
         assert_eq!(metrics.by_length.map(|part| part.pairs), [12, 0, 0]);
         assert_eq!(metrics.by_length[0].accuracy, metrics.accuracy.value);
+        let of_bins: f64 = metrics
+            .reliability
+            .iter()
+            .map(|bin| bin.pairs as f64 * bin.accuracy)
+            .sum();
+        assert!((of_bins - metrics.accuracy.hits.unwrap()).abs() < 1e-9);
+        assert!(metrics.reliability.iter().zip(0..).all(|(bin, n)| {
+            let low = 0.5 + 0.05 * f64::from(n);
+            bin.pairs == 0 || (low..=low + 0.05).contains(&bin.confidence)
+        }));
+        assert_eq!(metrics.spread, None);
     }
 
     #[test]
     fn metrics_of_three_pairs() {
         let pair = |a, b, la, lb| ScoredPair {
             rewards: [a, b],
+            spreads: Some([a.abs(), 1.0]),
             lengths: [la, lb],
         };
         let metrics = evaluate(&[pair(1.0, 0.0, 10, 5), pair(0.0, 2.0, 4, 9), pair(1.0, 1.0, 7, 7)]).unwrap();
@@ -256,6 +311,8 @@ mod tests {
         assert_eq!(metrics.longest_wins.value, 0.5);
         assert!((metrics.mean_margin + 1.0 / 3.0).abs() < 1e-12);
         assert!(metrics.length_correlation > 0.5);
+        assert_eq!(metrics.accuracy.hits, Some(1.5));
+        assert!((metrics.spread.unwrap() - 5.0 / 6.0).abs() < 1e-12);
         assert!(evaluate(&[]).is_none());
     }
 }

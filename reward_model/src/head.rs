@@ -47,6 +47,11 @@ impl Pooling {
         }
     }
 
+    /// Whether it is the mean over tokens and nothing else.
+    pub fn is_mean(&self) -> bool {
+        *self == Self::mean(self.word_embedding_dimension)
+    }
+
     /// Whether every mode that is on is one that we compute.
     pub fn supported(&self) -> bool {
         let other = self.pooling_mode_mean_sqrt_len_tokens || self.pooling_mode_weightedmean_tokens;
@@ -101,6 +106,12 @@ impl Pooling {
     }
 }
 
+/// The standard deviation of an ensemble's rewards, whose mean is given.
+pub(crate) fn spread_of(rewards: &[f32], mean: f32) -> f32 {
+    let square = |reward: &f32| f64::from(reward - mean).powi(2);
+    (rewards.iter().map(square).sum::<f64>() / rewards.len() as f64).sqrt() as f32
+}
+
 /// One Dense module: weight \[outer, inner\], bias \[outer\], then tanh or nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct DenseLayer {
@@ -111,6 +122,11 @@ pub(crate) struct DenseLayer {
 }
 
 impl DenseLayer {
+    /// Whether it is the mean of what the layer before it gives.
+    pub fn is_mean(&self) -> bool {
+        self.bias == [0.0] && self.weight.iter().all(|w| *w == 1.0 / self.inner as f32)
+    }
+
     /// `activation(weight · x + bias)`.
     pub fn forward(&self, x: &[f32]) -> Vec<f32> {
         let rows = self.weight.chunks_exact(self.inner).zip(&self.bias);

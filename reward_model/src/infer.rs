@@ -4,25 +4,28 @@ mod cached;
 mod folder;
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision};
+use crate::base::backbone_folder;
 use crate::classifier::Classifier;
 use crate::config::Method;
-use crate::data::{Encoder, Example};
+use crate::data::{Encoder, Example, Pair};
 use crate::device::Device;
 use crate::embed::{Embedder, Frozen};
 use crate::error::ModelError;
-use crate::head::{DenseLayer, Pooling};
+use crate::head::{DenseLayer, Pooling, spread_of};
 use crate::jobs::jobs;
 use crate::lanes::Lanes;
 use crate::padding;
 use crate::save::{About, Kind, check_tokenizer, kind};
 use crate::train::hash_model;
 use cached::EmbeddingCache;
-use folder::{classifier, modules, read_json};
+pub(crate) use folder::modules;
+use folder::{cause_of_no_number, classifier, read_json};
 
 /// A response's reward.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -55,6 +58,8 @@ pub struct Scorer {
     encoder: Encoder,
     lanes: Lanes,
     about: Option<About>,
+    /// Its own and its backbone's.
+    folders: [PathBuf; 2],
     cache: Option<EmbeddingCache>,
 }
 
@@ -91,7 +96,8 @@ impl Scorer {
     pub fn load_on(folder: &Path, precision: Precision, device: Device) -> Result<Self, ModelError> {
         let opened = device.open().map_err(ModelError::Device)?;
         let on = (precision, &opened);
-        let config = ModelConfig::load(folder)?;
+        let backbone_folder = backbone_folder(folder)?;
+        let config = ModelConfig::load(&backbone_folder)?;
         let family = Family::of(&config)?;
         let (model, limit) = match kind(folder) {
             Kind::Classifier => {
@@ -103,9 +109,10 @@ impl Scorer {
             }
             Kind::Modules => {
                 let (pooling, layers) = modules(folder, family.hidden(&config)?)?;
-                let settings = read_json(&folder.join("sentence_bert_config.json")).unwrap_or_default();
+                let settings = read_json(&backbone_folder.join("sentence_bert_config.json"));
+                let settings = settings.unwrap_or_default();
                 let model = Model::Head {
-                    backbone: family.backbone_of(&config, folder, on)?,
+                    backbone: family.backbone_of(&config, &backbone_folder, on)?,
                     pooling,
                     layers,
                 };
@@ -125,7 +132,7 @@ impl Scorer {
         let encoder = Encoder::load(folder, limit)?
             .without_padding(padding)
             .truncating(truncation.unwrap_or_default());
-        check_tokenizer(folder, &config, &encoder, family.max_tokens(&config)?)?;
+        check_tokenizer(&backbone_folder, &config, &encoder, family.max_tokens(&config)?)?;
         Ok(Self {
             model,
             precision,
@@ -133,6 +140,7 @@ impl Scorer {
             encoder,
             lanes: Lanes::new(None)?,
             about,
+            folders: [folder.to_owned(), backbone_folder],
             cache: None,
         })
     }
@@ -179,11 +187,50 @@ impl Scorer {
         self.score_texts(&texts?, on_progress)
     }
 
+    /// Whether the model can read a conversation with this response.
+    ///
+    /// # Errors
+    /// When its chat template refuses it.
+    pub fn check(&self, example: &Example) -> Result<(), ModelError> {
+        self.encoder.text(&example.prompt, &example.response).map(drop)
+    }
+
+    /// For each pair whether the model can tell its two responses apart: not where they are cut to equality, or equal once they are
+    /// tokens.
+    ///
+    /// # Errors
+    /// As [`Scorer::score`].
+    pub fn tells_apart(&self, pairs: &[Pair]) -> Result<Vec<bool>, ModelError> {
+        let tokens = |pair: &Pair, response: &str| {
+            let text = self.encoder.text(&pair.prompt, response)?;
+            Ok::<_, ModelError>(self.encoder.encode(&text)?.ids)
+        };
+        let differ = |pair: &Pair| Ok(tokens(pair, &pair.chosen)? != tokens(pair, &pair.rejected)?);
+        self.lanes.install(|| pairs.par_iter().map(differ).collect())
+    }
+
     /// Rewards of texts that are already written as the model reads them: see [`Encoder::text`].
     ///
     /// # Errors
-    /// When the tokenizer or a tensor operation fails.
+    /// When the tokenizer or a tensor operation fails, and when a reward is no finite number.
     pub fn score_texts(
+        &self,
+        texts: &[String],
+        on_progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Scored>, ModelError> {
+        let scored = self.score_all(texts, on_progress)?;
+        let is_broken =
+            |one: &Scored| !one.reward.is_finite() || one.spread.is_some_and(|spread| !spread.is_finite());
+        match scored.iter().position(is_broken) {
+            Some(place) => Err(ModelError::NotFinite {
+                place,
+                cause: cause_of_no_number(&self.folders[0], &self.folders[1]),
+            }),
+            None => Ok(scored),
+        }
+    }
+
+    fn score_all(
         &self,
         texts: &[String],
         on_progress: &mut dyn FnMut(usize, usize),
@@ -273,8 +320,6 @@ fn head_reward(layers: &[DenseLayer], vector: Vec<f32>) -> (f32, Option<f32>) {
     };
     let outputs = before.iter().fold(vector, |x, layer| layer.forward(&x));
     let reward = last.forward(&outputs)[0];
-    let is_mean = !before.is_empty() && last.weight.iter().all(|w| *w == 1.0 / outputs.len() as f32);
-    let square = |output: &f32| f64::from(output - reward).powi(2);
-    let spread = || (outputs.iter().map(square).sum::<f64>() / outputs.len() as f64).sqrt() as f32;
-    (reward, is_mean.then(spread))
+    let is_mean = !before.is_empty() && last.is_mean();
+    (reward, is_mean.then(|| spread_of(&outputs, reward)))
 }

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod backbone;
+mod base;
 mod chat;
 mod checkpoint;
 mod classifier;
@@ -26,18 +27,21 @@ mod lanes;
 pub mod loss;
 mod optimizer;
 mod padding;
+mod predictions;
 mod random;
 mod save;
 mod train;
 
 pub use backbone::Precision;
+pub use base::backbone_folder;
 pub use config::{ConfigError, Keep, Lora, Method, PoolBy, TrainConfig};
 pub use data::{Cut, Encoded, Encoder, Example, Message, Pair, Truncation, render};
 pub use device::{Device, UnknownDevice};
 pub use error::{ModelError, TrainError};
-pub use evaluate::{Metrics, ScoredPair, Share, evaluate};
+pub use evaluate::{Bin, LengthShare, Metrics, ScoredPair, Share, evaluate};
 pub use infer::{Scored, Scorer};
 pub use lanes::one_thread_per_operation;
 pub use optimizer::{Rule, Schedule};
-pub use save::{About, check_base_model};
-pub use train::{Event, PairSource, Take, TrainOutcome, TrainRequest, train};
+pub use predictions::{Prediction, write_predictions};
+pub use save::{About, check_base_model, longest_text};
+pub use train::{Best, Event, PairSource, Take, TrainOutcome, TrainRequest, train};

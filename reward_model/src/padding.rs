@@ -31,7 +31,7 @@ pub(crate) fn of_trained(base_model: &Path, encoder: &Encoder) -> Result<u32, Mo
 fn config(folder: &Path) -> Result<Map<String, Value>, ModelError> {
     let path = folder.join("config.json");
     let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
-    serde_json::from_str(&text).map_err(|error| ModelError::content(&path, error))
+    serde_json::from_str(&text).map_err(|error| ModelError::json(&path, &error))
 }
 
 fn given(config: &Map<String, Value>) -> Option<u32> {

@@ -2,6 +2,7 @@
 //! `touchstone.json`, which says how it was made.
 
 mod adapter;
+mod card;
 mod modules;
 
 use std::path::Path;
@@ -10,12 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::backbone::{Family, ModelConfig, Weights, weight_files};
+use crate::base::{MODULES, backbone_folder};
 use crate::chat::{SPECIAL_TOKENS, TEMPLATE_FILE, special_tokens};
 use crate::config::TrainConfig;
 use crate::data::{Cut, Encoder, Truncation};
 use crate::error::ModelError;
 use crate::evaluate::Metrics;
 use crate::padding;
+use crate::train::Best;
 pub(crate) use modules::Linear;
 
 /// `touchstone.json`: how a model was made.
@@ -31,6 +34,12 @@ pub struct About {
     pub data_hash: String,
     /// Pairs trained on.
     pub train_pairs: usize,
+    /// Pairs measured on.
+    #[serde(default)]
+    pub held_out_pairs: usize,
+    /// Training and held-out pairs that were left out because to the model their responses are one text.
+    #[serde(default)]
+    pub alike: [usize; 2],
     /// What of their texts was left out.
     pub train_cut: Cut,
     /// Optimizer steps that the saved weights have behind them.
@@ -38,6 +47,9 @@ pub struct About {
     pub step: u64,
     /// On the held-out pairs, if there were any.
     pub metrics: Option<Metrics>,
+    /// An earlier evaluation with a lower log loss, where the last weights were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub better: Option<Best>,
     /// Seconds of work, from the first text to the saved model.
     pub seconds: f64,
 }
@@ -52,7 +64,7 @@ impl About {
         match std::fs::read_to_string(&path) {
             Ok(text) => serde_json::from_str(&text)
                 .map(Some)
-                .map_err(|error| ModelError::content(&path, error)),
+                .map_err(|error| ModelError::json(&path, &error)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(ModelError::file(&path)(error)),
         }
@@ -65,6 +77,7 @@ impl About {
 /// # Errors
 /// What is missing or unsupported.
 pub fn check_base_model(folder: &Path) -> Result<(), ModelError> {
+    let folder = &backbone_folder(folder)?;
     let config = ModelConfig::load(folder)?;
     let positions = Family::of(&config)?.max_tokens(&config)?;
     check_tokenizer(folder, &config, &Encoder::load(folder, positions)?, positions)?;
@@ -72,6 +85,15 @@ pub fn check_base_model(folder: &Path) -> Result<(), ModelError> {
         std::fs::metadata(&weights).map_err(ModelError::file(&weights))?;
     }
     Ok(())
+}
+
+/// The longest text that a base model takes, in tokens, the special ones included.
+///
+/// # Errors
+/// When its configuration cannot be read.
+pub fn longest_text(folder: &Path) -> Result<usize, ModelError> {
+    let config = ModelConfig::load(&backbone_folder(folder)?)?;
+    Family::of(&config)?.max_tokens(&config)
 }
 
 /// Checks that a model has words and positions for all that its tokenizer makes.
@@ -94,6 +116,7 @@ pub(crate) fn check_tokenizer(
 
 /// What both kinds of folder are made from.
 pub(crate) struct Parts<'a> {
+    /// The folder of its backbone.
     pub base_model: &'a Path,
     pub encoder: &'a Encoder,
     pub about: &'a About,
@@ -109,7 +132,7 @@ impl Parts<'_> {
     fn base_json(&self, name: &str) -> Result<serde_json::Map<String, Value>, ModelError> {
         let path = self.base_model.join(name);
         let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
-        serde_json::from_str(&text).map_err(|error| ModelError::content(&path, error))
+        serde_json::from_str(&text).map_err(|error| ModelError::json(&path, &error))
     }
 
     fn family(&self) -> Result<Family, ModelError> {
@@ -176,7 +199,14 @@ impl Parts<'_> {
         write(folder, "config.json", &config)?;
         self.tokenizer(folder)?;
         weights.save(&folder.join("model.safetensors"))?;
-        write(folder, "touchstone.json", self.about)
+        self.about(folder, Kind::Classifier)
+    }
+
+    /// `touchstone.json`, and the same for people.
+    fn about(&self, folder: &Path, kind: Kind) -> Result<(), ModelError> {
+        write(folder, "touchstone.json", self.about)?;
+        let path = folder.join("README.md");
+        std::fs::write(&path, card::card(self.about, kind)).map_err(ModelError::file(&path))
     }
 }
 
@@ -191,7 +221,7 @@ pub(crate) enum Kind {
 
 /// What a model folder is, by its files.
 pub(crate) fn kind(folder: &Path) -> Kind {
-    if folder.join("modules.json").exists() {
+    if folder.join(MODULES).exists() {
         Kind::Modules
     } else {
         Kind::Classifier

@@ -129,6 +129,60 @@ fn case(base: &Path, kind: &str, name: String) -> Case {
     }
 }
 
+/// A folder whose reward is read from the mean has no head that transformers knows: it must not open with one at random.
+#[test]
+fn python_refuses_a_mean_pooled_folder_as_a_classifier() {
+    let Ok(python) = std::env::var("TOUCHSTONE_PYTHON") else {
+        eprintln!("SKIPPED: TOUCHSTONE_PYTHON is not set (reward_model/tests/python/install.sh)");
+        return;
+    };
+    let fixture = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures")
+            .join(name)
+    };
+    let cases: Vec<Case> = [
+        ("tiny", "head"),
+        ("tiny", "mean"),
+        ("qwen3", "mean"),
+        ("modernbert", "mean"),
+    ]
+    .into_iter()
+    .map(|(base, kind)| case(&fixture(base), kind, format!("python-refused-{base}-{kind}")))
+    .collect();
+    let output = Command::new(python)
+        .env("HF_HUB_OFFLINE", "1")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/refuse.py"))
+        .args(cases.iter().map(|case| &case.model_dir))
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (
+        output.stdout,
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    );
+    assert!(output.status.success(), "{stderr}");
+    let said: Vec<String> = serde_json::from_slice(&stdout).unwrap();
+    assert_eq!(said.len(), 2 * cases.len());
+    for said in said {
+        assert!(said.contains("open_with_sentence_transformers"), "{said}");
+    }
+    for case in &cases {
+        let about = std::fs::read_to_string(case.model_dir.join("touchstone.json")).unwrap();
+        let about: serde_json::Value = serde_json::from_str(&about).unwrap();
+        assert_eq!(about["config"]["pooling"], "mean", "what was resolved is named");
+        let card = std::fs::read_to_string(case.model_dir.join("README.md")).unwrap();
+        for part in [
+            "---\nlibrary_name: sentence-transformers",
+            "## Figures",
+            "## How it was made",
+            "| accuracy |",
+        ] {
+            assert!(card.contains(part), "{part} is not in {card}");
+        }
+        assert!(!card.contains(env!("CARGO_MANIFEST_DIR")), "{card}");
+    }
+}
+
 #[test]
 fn python_opens_what_we_save() {
     let Ok(python) = std::env::var("TOUCHSTONE_PYTHON") else {

@@ -151,7 +151,7 @@ fn killed_ten_times(method: Method, name: &str, weights: &str) {
 
 #[test]
 fn full_killed_at_ten_steps_comes_to_the_same_weights() {
-    killed_ten_times(Method::Full, "full", "model.safetensors");
+    killed_ten_times(Method::Full, "full", "0_Transformer/model.safetensors");
 }
 
 #[test]

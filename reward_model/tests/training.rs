@@ -310,7 +310,7 @@ fn what_cannot_be_trained_is_refused_in_words() {
     bad.config.base_model = broken;
     let message = refused(&bad);
     assert!(
-        message.contains("step 1") && message.contains("learning rate"),
+        message.contains("step 1") && message.contains("classifier.weight of the base model"),
         "{message}"
     );
 }

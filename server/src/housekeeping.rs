@@ -1,4 +1,5 @@
-//! What gathers while the server runs, cleared away every hour: expired sessions, and uploads that no job waits for
+//! What gathers while the server runs, cleared away every hour: expired sessions and leases, and uploads that no job
+//! waits for
 //! because the server died between keeping the file and queueing its import.
 
 use std::{
@@ -24,6 +25,9 @@ pub async fn keep_house(store: Store, data_dir: PathBuf) {
         hours.tick().await;
         if let Err(error) = store.delete_expired_sessions().await {
             tracing::warn!(%error, "expired sessions stay");
+        }
+        if let Err(error) = store.delete_expired_assignments().await {
+            tracing::warn!(%error, "leases that ran out stay");
         }
         match remove_orphans(&store, &data_dir, UPLOAD_AGE).await {
             Ok(0) => {}

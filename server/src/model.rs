@@ -61,6 +61,7 @@ fn proportion(share: f64, of: usize) -> Proportion {
 pub fn scored(scored: &Scored) -> score::Scored {
     score::Scored {
         reward: f64::from(scored.reward),
+        spread: scored.spread.map(f64::from),
         tokens: scored.tokens as u64,
         cut_tokens: scored.cut_tokens as u64,
     }

@@ -248,3 +248,115 @@ async fn a_correction_is_saved_shown_with_its_difference_and_replaced() {
     assert!(judge.contains("Your correction is preferred"));
     assert_eq!(app.db.count_exportable(project.id).await.unwrap().corrections, 1);
 }
+
+/// The comparisons that a page-like client gets.
+async fn next(browser: &mut Browser, project: Uuid, seat: Uuid) -> Vec<Value> {
+    let next = json!({"project": project, "kind": "pair", "without": [], "seat": seat});
+    let (status, tasks) = ask(browser, "/fn/judge/next", next.to_string()).await;
+    assert_eq!(status, StatusCode::OK, "{tasks}");
+    let tasks = tasks.as_array().expect("a list").iter();
+    tasks.map(|task| task["comparison_id"].clone()).collect()
+}
+
+#[tokio::test]
+async fn what_a_page_holds_nobody_else_gets_until_it_is_given_back() {
+    let app = TestApp::new().await;
+    let project = project(&app).await;
+    let path = format!("/projects/{}/judge", project.id);
+    let (mut ada, mut bob) = (
+        app.signed_in("ada", Role::Trainer).await,
+        app.signed_in("bob", Role::Trainer).await,
+    );
+    let shown = field(&ada.get(&path).await.body, "form[comparison]");
+    assert_eq!(
+        field(&ada.get(&path).await.body, "form[comparison]"),
+        shown,
+        "a reload"
+    );
+    let seat = Uuid::new_v4();
+    let hers = next(&mut ada, project.id, seat).await;
+    assert_eq!(hers.len(), 3, "what the page shows and all that is left");
+    let page = bob.get(&path).await.body;
+    assert!(page.contains("Others have the last 3 in hand"), "{page}");
+    assert!(
+        page.contains("0 done · 0 left for you · 0 of 3 in the project"),
+        "{page}"
+    );
+
+    let hold = |ahead: &[Value]| {
+        json!({"project": project.id, "kind": "pair", "seat": seat, "shown": [hers[0]], "ahead": ahead})
+            .to_string()
+    };
+    let (status, held) = ask(&mut ada, "/fn/judge/hold", hold(&hers[1..])).await;
+    assert_eq!((status, held.as_array().map(Vec::len)), (StatusCode::OK, Some(2)));
+    assert_eq!(
+        next(&mut bob, project.id, Uuid::new_v4()).await,
+        [hers[2].clone()]
+    );
+
+    let leave = json!({"seat": seat, "comparisons": hers}).to_string();
+    // As a beacon sends it.
+    let headers = [("content-type", "text/plain;charset=UTF-8"), ("accept", "*/*")];
+    let answer = ada
+        .send(Method::POST, "/fn/judge/give-back", &headers, leave)
+        .await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let mut carl = app.signed_in("carl", Role::Trainer).await;
+    assert!(hers[..2].contains(&next(&mut carl, project.id, Uuid::new_v4()).await[0]));
+
+    let all = json!({"project": project.id, "kind": "pair", "seat": seat, "shown": [], "ahead": [], "comparisons": []});
+    for path in ["/fn/judge/give-back", "/fn/judge/hold", "/fn/judge/progress"] {
+        let (status, _) = ask(&mut app.browser(), path, all.to_string()).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_lead_sets_how_many_judge_and_a_trainer_may_not() {
+    let app = TestApp::new().await;
+    let project = project(&app).await;
+    let path = format!("/projects/{}/assignment", project.id);
+    let mut lead = app.signed_in("lead", Role::Lead).await;
+    let id = project.id.to_string();
+    let set = [("project", id.as_str()), ("wanted", "3")];
+    let choose = [
+        ("form[project]", id.as_str()),
+        ("form[kind]", "ranking"),
+        ("form[language]", "en"),
+        ("form[wanted]", "5"),
+    ];
+    assert_eq!(lead.post("/fn/assignment/set", &set).await.location(), path);
+    assert!(lead.flash(&path).await.contains("3 people judge each comparison"));
+    assert_eq!(lead.post("/fn/assignment/choose", &choose).await.location(), path);
+    let page = lead.get(&path).await.body;
+    assert!(page.contains("1 comparison: 5 people each."), "{page}");
+    assert!(
+        page.contains("Chosen rankings") && page.contains("0 of 9"),
+        "{page}"
+    );
+    let too_many = [("project", id.as_str()), ("wanted", "10")];
+    lead.post("/fn/assignment/set", &too_many).await;
+    assert!(lead.flash(&path).await.contains("1 to 9 people"));
+
+    let mut trainer = app.signed_in("ada", Role::Trainer).await;
+    assert_eq!(trainer.get(&path).await.status, StatusCode::FORBIDDEN);
+    trainer.post("/fn/assignment/set", &set).await;
+    trainer.post("/fn/assignment/choose", &choose[..3]).await;
+    let workload = app.db.list_workload(project.id).await.unwrap();
+    let wanted: Vec<u64> = workload.iter().map(|group| group.wanted).collect();
+    assert_eq!(wanted, [3, 5], "a trainer changed it");
+}
+
+#[tokio::test]
+async fn nobody_takes_an_identifier_that_an_import_would_make() {
+    let app = TestApp::new().await;
+    let project = project(&app).await;
+    let mut browser = app.signed_in("ada", Role::Trainer).await;
+    let page = browser.get(&format!("/projects/{}/judge", project.id)).await.body;
+    let predicted = domain::identity::annotator_id("dataset").to_string();
+    let taken = page.replace(&field(&page, "form[id]"), &predicted);
+    say(&mut browser, &taken, &[("form[say]", "2")]).await;
+    let path = format!("/projects/{}/judge", project.id);
+    assert!(browser.flash(&path).await.contains("make a random one"));
+    assert_eq!(app.db.summarise_project(project.id).await.unwrap().judgements, 0);
+}

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     Store, StoreError,
     entity::{comparison, comparison_response, correction, response},
+    refuse_derived,
 };
 
 impl Store {
@@ -19,6 +20,7 @@ impl Store {
         project: Uuid,
         correction: Correction,
     ) -> Result<Correction, StoreError> {
+        refuse_derived(correction.id)?;
         let tx = self.begin().await?;
         let comparison = comparison::Entity::find_by_id(correction.comparison_id)
             .filter(comparison::Column::ProjectId.eq(project))

@@ -54,8 +54,17 @@ struct Batch {
     said: Vec<imported_judgement::ActiveModel>,
     seen: HashSet<Uuid>,
     at: Millis,
-    next_pair: i64,
-    next_ranking: i64,
+    /// How many people are to judge each comparison.
+    wanted: i32,
+    next: NextPositions,
+}
+
+/// Where the next of each goes: behind what the project has.
+#[derive(Default)]
+struct NextPositions {
+    prompt: i64,
+    pair: i64,
+    ranking: i64,
 }
 
 /// A row whose prompt and responses are in the batch.
@@ -109,11 +118,10 @@ impl Importer {
         lease: Option<&Lease>,
     ) -> Result<(), StoreError> {
         let tx = self.store.begin().await?;
-        let (next_pair, next_ranking) = self.next_positions(&tx).await?;
         let mut batch = Batch {
             at: now(),
-            next_pair,
-            next_ranking,
+            wanted: self.store.wanted_of_new(&tx, self.project).await?,
+            next: self.next_positions(&tx).await?,
             ..Batch::default()
         };
         let placed: Vec<Placed> = rows.iter().map(|row| self.add_row(&mut batch, row)).collect();
@@ -150,6 +158,7 @@ impl Importer {
             batch.prompts.push(prompt::ActiveModel {
                 id: Set(prompt_id),
                 project_id: Set(self.project),
+                position: Set(batch.next.prompt),
                 messages: Set(json!(row.prompt)),
                 category: Set(row.category.clone()),
                 language: Set(row.language.clone()),
@@ -161,6 +170,7 @@ impl Importer {
                 import_id: Set(Some(self.import)),
                 created_at: Set(batch.at),
             });
+            batch.next.prompt += 1;
         }
         let mut responses = Vec::with_capacity(row.responses.len());
         for answer in &row.responses {
@@ -238,8 +248,8 @@ impl Importer {
         let is_new = self.is_new(batch, id);
         if is_new {
             let (kind, position) = match members.len() {
-                2 => ("pair", &mut batch.next_pair),
-                _ => ("ranking", &mut batch.next_ranking),
+                2 => ("pair", &mut batch.next.pair),
+                _ => ("ranking", &mut batch.next.ranking),
             };
             batch.comparisons.push(comparison::ActiveModel {
                 id: Set(id),
@@ -250,6 +260,9 @@ impl Importer {
                 content_hash: Set(hash),
                 import_id: Set(Some(self.import)),
                 created_at: Set(batch.at),
+                wanted: Set(batch.wanted),
+                wanted_apart: Set(false),
+                judged: Set(0),
             });
             *position += 1;
             let members = members.iter().zip(0..);
@@ -317,15 +330,19 @@ impl Importer {
         !self.seen.contains(&id) && batch.seen.insert(id)
     }
 
-    /// Where the next pair and the next ranking go: behind what the project has.
-    async fn next_positions(&self, tx: &impl ConnectionTrait) -> Result<(i64, i64), StoreError> {
+    async fn next_positions(&self, tx: &impl ConnectionTrait) -> Result<NextPositions, StoreError> {
         const NEXT: &str = "SELECT
+            (SELECT COALESCE(MAX(position) + 1, 0) FROM prompt WHERE project_id = $1),
             (SELECT COALESCE(MAX(position) + 1, 0) FROM comparison WHERE project_id = $1 AND kind = 'pair'),
             (SELECT COALESCE(MAX(position) + 1, 0) FROM comparison WHERE project_id = $1 AND kind = 'ranking')";
         let statement = Statement::from_sql_and_values(self.store.backend(), NEXT, [self.project.into()]);
         let row = tx.query_one_raw(statement).await?;
         let row = row.ok_or(StoreError::NotFound("The project"))?;
-        Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))
+        Ok(NextPositions {
+            prompt: row.try_get_by_index(0)?,
+            pair: row.try_get_by_index(1)?,
+            ranking: row.try_get_by_index(2)?,
+        })
     }
 }
 

@@ -18,7 +18,9 @@ use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
+    assignment::settle,
     entity::{comparison, comparison_response, judgement},
+    refuse_derived,
 };
 
 /// A judgement in force, with the beginning of what it is about.
@@ -35,6 +37,7 @@ impl Store {
         project: Uuid,
         judgement: Judgement,
     ) -> Result<Judgement, StoreError> {
+        refuse_derived(judgement.id)?;
         let tx = self.begin().await?;
         // Locks the comparison on PostgreSQL, where writers do not wait for one another by themselves.
         let comparison = comparison::Entity::find_by_id(judgement.comparison_id)
@@ -54,10 +57,8 @@ impl Store {
             .filter(judgement::Column::ComparisonId.eq(comparison.id))
             .all(&tx)
             .await?;
-        let in_force = heads
-            .iter()
-            .find(|row| row.verdict != "withdrawn")
-            .map(|row| row.id);
+        let standing = heads.iter().find(|row| row.verdict != "withdrawn");
+        let in_force = standing.map(|row| row.id);
         match judgement.supersedes {
             None if judgement.verdict == Verdict::Withdrawn => {
                 return Err(StoreError::Invalid("There is nothing to take back.".into()));
@@ -89,6 +90,8 @@ impl Store {
             }
             Err(error) => return Err(error.into()),
         }
+        let before = standing.map(|row| row.verdict.as_str());
+        settle(&tx, project, &judgement, before).await?;
         tx.commit().await?;
         Ok(judgement)
     }
@@ -207,7 +210,7 @@ fn same_row(stored: Judgement, sent: Judgement) -> Result<Judgement, StoreError>
 
 fn to_row(project: Uuid, judgement: &Judgement) -> judgement::ActiveModel {
     let (strength, skip_reason) = match judgement.verdict {
-        Verdict::Preferred { strength } => (Some(strength.steps()), None),
+        Verdict::Preferred { strength } => (strength.map(Strength::steps), None),
         Verdict::Skipped { reason } => (None, Some(reason.as_str().to_owned())),
         _ => (None, None),
     };
@@ -272,10 +275,15 @@ fn read_verdict(row: &judgement::Model) -> Result<Verdict, StoreError> {
     };
     Ok(match row.verdict.as_str() {
         "preferred" => Verdict::Preferred {
-            strength: Strength::ALL
-                .into_iter()
-                .find(|strength| Some(strength.steps()) == row.strength)
-                .ok_or_else(|| corrupt("strength"))?,
+            strength: match row.strength {
+                None => None,
+                Some(steps) => {
+                    let known = Strength::ALL
+                        .into_iter()
+                        .find(|strength| strength.steps() == steps);
+                    Some(known.ok_or_else(|| corrupt("strength"))?)
+                }
+            },
         },
         "tied" => Verdict::Tied,
         "both_bad" => Verdict::BothBad,

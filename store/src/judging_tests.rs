@@ -14,16 +14,21 @@ use domain::{
 use uuid::Uuid;
 
 use crate::{
-    Store, StoreError, TestDb, comparison::Worklist, import::Importer, project::NewProject, user::NewUser,
+    Store, StoreError, TestDb,
+    assignment::{Claim, LEASE},
+    comparison::Worklist,
+    import::Importer,
+    project::NewProject,
+    user::NewUser,
 };
 
-struct Place {
-    project: Project,
-    user: Uuid,
+pub(crate) struct Place {
+    pub(crate) project: Project,
+    pub(crate) user: Uuid,
 }
 
 /// A project with `pairs` pairs and one ranking of four, and a person.
-async fn place(db: &Store, pairs: usize) -> Place {
+pub(crate) async fn place(db: &Store, pairs: usize) -> Place {
     let new = NewProject {
         name: "Judging".into(),
         instructions: String::new(),
@@ -33,13 +38,23 @@ async fn place(db: &Store, pairs: usize) -> Place {
     let project = db.insert_project(new).await.unwrap();
     let mut rows: Vec<Row> = (0..pairs).map(|n| row(n, 2)).collect();
     rows.push(row(pairs, 4));
-    let mut importer = Importer::new(db.clone(), project.id, Uuid::nil(), None);
-    importer
-        .insert(&rows, &mut ImportProgress::default(), None)
-        .await
-        .unwrap();
+    insert(db, project.id, &rows).await;
     let user = person(db, "ada").await;
     Place { project, user }
+}
+
+/// Adds the pairs of these numbers.
+pub(crate) async fn import(db: &Store, project: Uuid, pairs: std::ops::Range<usize>) {
+    let rows: Vec<Row> = pairs.map(|n| row(n, 2)).collect();
+    insert(db, project, &rows).await;
+}
+
+async fn insert(db: &Store, project: Uuid, rows: &[Row]) {
+    let mut importer = Importer::new(db.clone(), project, Uuid::nil(), None);
+    importer
+        .insert(rows, &mut ImportProgress::default(), None)
+        .await
+        .unwrap();
 }
 
 fn row(n: usize, responses: usize) -> Row {
@@ -64,7 +79,7 @@ fn row(n: usize, responses: usize) -> Row {
     }
 }
 
-async fn person(db: &Store, name: &str) -> Uuid {
+pub(crate) async fn person(db: &Store, name: &str) -> Uuid {
     let new = NewUser {
         name: name.into(),
         email: format!("{name}@example.org"),
@@ -75,7 +90,7 @@ async fn person(db: &Store, name: &str) -> Uuid {
 }
 
 impl Place {
-    fn list(&self, user: Uuid, kind: ComparisonKind) -> Worklist<'_> {
+    pub(crate) fn list(&self, user: Uuid, kind: ComparisonKind) -> Worklist<'_> {
         Worklist {
             project: &self.project,
             user,
@@ -84,11 +99,29 @@ impl Place {
     }
 
     async fn next(&self, db: &Store, user: Uuid) -> Vec<Uuid> {
-        let list = self.list(user, ComparisonKind::Pair);
-        db.next_comparisons(list, &[], 3).await.unwrap()
+        self.claim(db, self.list(user, ComparisonKind::Pair), &[], 3)
+            .await
     }
 
-    async fn graded(&self, db: &Store, user: Uuid, comparison: Uuid, grade: Grade) -> Judgement {
+    /// What a page of the person gets; its seat is the person's identifier.
+    pub(crate) async fn claim(
+        &self,
+        db: &Store,
+        list: Worklist<'_>,
+        without: &[Uuid],
+        limit: usize,
+    ) -> Vec<Uuid> {
+        let claim = Claim {
+            list,
+            seat: list.user,
+            lease: LEASE,
+            without,
+            limit,
+        };
+        db.claim_comparisons(claim).await.unwrap()
+    }
+
+    pub(crate) async fn graded(&self, db: &Store, user: Uuid, comparison: Uuid, grade: Grade) -> Judgement {
         let loaded = db.load_comparison(self.project.id, comparison).await.unwrap();
         let shown = presented_order(comparison, user, &loaded.response_ids());
         let (verdict, ranking) = grade.decide([shown[0], shown[1]]);
@@ -235,10 +268,8 @@ async fn others_take_what_is_left_and_skips_do_not_count() {
     for db in TestDb::each().await {
         let place = place(&db, 4).await;
         let project = place.project.id;
-        let ids = db
-            .next_comparisons(place.list(place.user, ComparisonKind::Pair), &[], 9)
-            .await
-            .unwrap();
+        let list = place.list(place.user, ComparisonKind::Pair);
+        let ids = place.claim(&db, list, &[], 9).await;
         assert_eq!(ids.len(), 4);
         let one = place.graded(&db, place.user, ids[0], Grade::Tie).await;
         db.insert_judgement(project, one).await.unwrap();
@@ -251,21 +282,25 @@ async fn others_take_what_is_left_and_skips_do_not_count() {
 
         assert_eq!(place.next(&db, place.user).await, ids[2..]);
         let bob = person(&db, "bob").await;
+        db.give_back_comparisons(place.user, place.user, &ids)
+            .await
+            .unwrap();
         let mut left = place.next(&db, bob).await;
         left.sort();
         let mut expected = ids[1..].to_vec();
         expected.sort();
         assert_eq!(left, expected);
+        db.give_back_comparisons(bob, bob, &left).await.unwrap();
         for (user, done, remaining) in [(place.user, 2, 2), (bob, 0, 3)] {
             let list = place.list(user, ComparisonKind::Pair);
             let progress = db.judging_progress(list).await.unwrap();
             assert_eq!((progress.done, progress.remaining), (done, remaining));
         }
         let list = place.list(bob, ComparisonKind::Pair);
-        let without = db.next_comparisons(list, &left[..2], 3).await.unwrap();
+        let without = place.claim(&db, list, &left[..2], 3).await;
         assert_eq!(without, left[2..]);
         let rankings = place.list(bob, ComparisonKind::Ranking);
-        assert_eq!(db.next_comparisons(rankings, &[], 3).await.unwrap().len(), 1);
+        assert_eq!(place.claim(&db, rankings, &[], 3).await.len(), 1);
     }
 }
 
@@ -344,5 +379,39 @@ async fn corrections_are_kept_whole_or_refused() {
                 .unwrap(),
             [edit]
         );
+    }
+}
+
+#[tokio::test]
+async fn an_identifier_that_an_import_would_make_is_refused() {
+    for db in TestDb::each().await {
+        let place = place(&db, 1).await;
+        let project = place.project.id;
+        let first = place.next(&db, place.user).await[0];
+        let loaded = db.load_comparison(project, first).await.unwrap();
+        let annotator = domain::identity::annotator_id("dataset");
+        let ranking: Vec<Vec<Uuid>> = loaded
+            .responses
+            .iter()
+            .map(|response| vec![response.id])
+            .collect();
+        let predicted = domain::identity::imported_judgement_id(annotator, first, &ranking);
+        let judgement = Judgement {
+            id: predicted,
+            ..place.graded(&db, place.user, first, Grade::Tie).await
+        };
+        let refused = db.insert_judgement(project, judgement).await;
+        assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
+        let correction = Correction {
+            id: predicted,
+            comparison_id: first,
+            user_id: place.user,
+            response_id: None,
+            content: "Better.".into(),
+            supersedes: None,
+            created_at: 7,
+        };
+        let refused = db.insert_correction(project, correction).await;
+        assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
     }
 }

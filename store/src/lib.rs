@@ -5,6 +5,8 @@
 //! a pool of their own; a commit is on the disk before it is acknowledged. On PostgreSQL both are one pool.
 
 pub mod api_token;
+pub mod assignment;
+pub mod browse;
 pub mod comparison;
 pub mod correction;
 pub mod demo;
@@ -16,7 +18,9 @@ pub mod job;
 pub mod judgement;
 #[cfg(test)]
 mod judging_tests;
+pub mod overlap;
 pub mod pair;
+pub mod progress;
 pub mod project;
 pub mod run;
 pub mod score;
@@ -34,6 +38,7 @@ use sea_orm::{
     IsolationLevel, SqlErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 pub use test_db::{TestBackend, TestDb};
+use uuid::Uuid;
 
 /// The database behind everything. Clones share the pools.
 #[derive(Debug, Clone)]
@@ -182,6 +187,16 @@ pub fn refuse_nul(text: &str) -> Result<(), StoreError> {
     if text.contains('\0') {
         return Err(StoreError::Invalid(
             "Text must not contain NUL characters.".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses an identifier that is derived from content: whoever knows the content could take it before an import does.
+pub fn refuse_derived(id: Uuid) -> Result<(), StoreError> {
+    if domain::identity::is_derived(id) {
+        return Err(StoreError::Invalid(
+            "This identifier is of the kind that imports derive from content; make a random one.".into(),
         ));
     }
     Ok(())

@@ -265,19 +265,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_invitation_is_spent_once() {
-        for db in TestDb::each().await {
-            let owner = db.insert_first_owner(person("a@example.org")).await.unwrap();
-            db.insert_invite("hash", Role::Reviewer, owner.id).await.unwrap();
-            let made = db.accept_invite("hash", person("b@example.org")).await.unwrap();
-            assert_eq!(made.role, Role::Reviewer);
-            let again = db.accept_invite("hash", person("c@example.org")).await;
-            assert!(matches!(again, Err(StoreError::NotFound(_))));
-            assert!(db.list_open_invites().await.unwrap().is_empty());
-        }
-    }
-
-    #[tokio::test]
     async fn a_disabled_person_has_no_token() {
         for db in TestDb::each().await {
             db.insert_first_owner(person("a@example.org")).await.unwrap();

@@ -73,9 +73,7 @@ impl Store {
         }
         let people = user::Entity::find().filter(user::Column::Kind.eq(UserKind::Person.as_str()));
         if people.count(&transaction).await? > 0 {
-            return Err(StoreError::Conflict(
-                "The owner's account is already made.".into(),
-            ));
+            return Err(StoreError::Conflict("The owner's account already exists.".into()));
         }
         let made = row.insert(&transaction).await.map_err(email_taken)?;
         transaction.commit().await?;

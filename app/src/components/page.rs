@@ -3,13 +3,23 @@
 use std::future::Future;
 
 use axum::http::request::Parts;
-use domain::{permission::Permission, project::Project, user::User};
+use domain::{
+    permission::{Permission, Role},
+    project::Project,
+    user::User,
+};
 use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_params_map;
 use uuid::Uuid;
 
 use super::PageTitle;
-use crate::{context, error::AppError, flash, islands::theme::ThemeToggle, viewer::viewer};
+use crate::{
+    context,
+    error::AppError,
+    flash,
+    islands::{copy::Copied, theme::ThemeToggle},
+    viewer::viewer,
+};
 
 /// Where in a project a page stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,17 +28,26 @@ pub enum Tab {
     Judge,
     Rank,
     Corrections,
+    Assignment,
+    Prompts,
     Import,
     Train,
     Export,
 }
 
 impl Tab {
-    const ALL: [(Tab, &'static str, &'static str, Permission); 7] = [
+    const ALL: [(Tab, &'static str, &'static str, Permission); 9] = [
         (Tab::Overview, "Overview", "", Permission::ViewProjects),
         (Tab::Judge, "Judge", "/judge", Permission::Judge),
         (Tab::Rank, "Rank", "/judge?kind=ranking", Permission::Judge),
         (Tab::Corrections, "Corrections", "/corrections", Permission::Judge),
+        (
+            Tab::Assignment,
+            "Assignment",
+            "/assignment",
+            Permission::ManageProjects,
+        ),
+        (Tab::Prompts, "Prompts", "/prompts", Permission::Review),
         (Tab::Import, "Import", "/import", Permission::ManageProjects),
         (Tab::Train, "Train", "/train", Permission::Review),
         (Tab::Export, "Export", "/export", Permission::Export),
@@ -74,7 +93,15 @@ pub fn Page(
                     view! {
                         <div class=class role=role>
                             {flash.text}
-                            {flash.secret.map(|secret| view! { <code class="secret">{secret}</code> })}
+                            {flash
+                                .secret
+                                .map(|secret| {
+                                    view! {
+                                        <Copied>
+                                            <code class="secret">{secret}</code>
+                                        </Copied>
+                                    }
+                                })}
                         </div>
                     }
                 })}
@@ -89,7 +116,7 @@ fn navigation(viewer: User) -> impl IntoView {
     let here = move |link: &str| (path == link).then_some("page");
     let team = viewer
         .role
-        .may(Permission::ManageTeam)
+        .may(Permission::Invite)
         .then(|| view! { <a href="/team" aria-current=here("/team")>"Team"</a> });
     view! {
         <nav class="main-nav" aria-label="Main">
@@ -130,9 +157,14 @@ fn project_tabs(project: &Project, viewer: &User, current: Option<Tab>) -> impl 
 
 /// The `:id` of this page's path.
 pub fn path_id() -> Result<Uuid, AppError> {
+    path_uuid("id")
+}
+
+/// An identifier in this page's path.
+pub fn path_uuid(name: &str) -> Result<Uuid, AppError> {
     let missing = || AppError::NotFound("There is nothing at this address.".into());
     let id = use_params_map()
-        .with_untracked(|params| params.get("id"))
+        .with_untracked(|params| params.get(name))
         .ok_or_else(missing)?;
     id.parse().map_err(|_| missing())
 }
@@ -148,7 +180,31 @@ where
     F: FnOnce(T) -> V + Send + 'static,
     V: IntoView + 'static,
 {
-    load(data, view, error_page)
+    Suspend::new(async move {
+        match data.await {
+            Ok(data) => Either::Left(view(data).into_any()),
+            Err(error) => {
+                let helpers = who_can_help(&error).await;
+                Either::Right(error_page(error, helpers).into_any())
+            }
+        }
+    })
+}
+
+/// The owners' names where only a role is missing: owners give roles.
+async fn who_can_help(error: &AppError) -> Vec<String> {
+    const NAMED: usize = 3;
+    if *error != AppError::Forbidden {
+        return Vec::new();
+    }
+    // A page that says what is wrong must not fail over who could help.
+    let people = context::store().list_people().await.unwrap_or_default();
+    people
+        .into_iter()
+        .filter(|person| person.role == Role::Owner && person.disabled_at.is_none())
+        .map(|owner| owner.name)
+        .take(NAMED)
+        .collect()
 }
 
 /// A part of a page from a future, with its own way to show an error.
@@ -172,8 +228,8 @@ where
     })
 }
 
-/// A page that says what went wrong.
-pub(crate) fn error_page(error: AppError) -> impl IntoView {
+/// A page that says what went wrong, and who can help.
+pub(crate) fn error_page(error: AppError, helpers: Vec<String>) -> impl IntoView {
     context::answer_status(error.status());
     let title = match &error {
         AppError::SignedOut => "Signed out",
@@ -192,6 +248,7 @@ pub(crate) fn error_page(error: AppError) -> impl IntoView {
                 </p>
                 <h1>{title}</h1>
                 <p>{error.to_string()}</p>
+                {(!helpers.is_empty()).then(|| view! { <p dir="auto">{format!("Who can help: {}.", helpers.join(", "))}</p> })}
                 <p>
                     <a class="button" href="/">
                         "To the projects"

@@ -2,6 +2,7 @@
 //! the next comparison is there already, and what was said is sent in the background (`outbox`).
 
 mod clock;
+mod hold;
 mod keys;
 mod outbox;
 mod parts;
@@ -26,6 +27,8 @@ use super::mark_hydrated;
 pub struct DeskStart {
     pub project: Uuid,
     pub user: Uuid,
+    /// What this page holds is held for it alone, not for another page of the same person.
+    pub seat: Uuid,
     pub kind: ComparisonKind,
     pub task: Option<Task>,
     pub progress: Progress,
@@ -95,11 +98,16 @@ fn nothing_left(desk: Desk) -> impl IntoView {
     view! {
         <div class="empty judge-empty">
             <p>
-                {move || {
-                    if desk.exhausted.get() {
-                        "Nothing is left for you to judge here. Thank you."
-                    } else {
-                        "Waiting for the next comparison…"
+                {move || match (desk.exhausted.get(), desk.progress.get().elsewhere) {
+                    (false, _) => "Waiting for the next comparison…".to_owned(),
+                    (true, 0) => "Nothing is left for you to judge here. Thank you.".to_owned(),
+                    (true, 1) => {
+                        "Somebody else has the last one in hand. If it is given back, it comes here by itself.".to_owned()
+                    }
+                    (true, others) => {
+                        format!(
+                            "Others have the last {others} in hand. What is given back comes here by itself.",
+                        )
                     }
                 }}
             </p>

@@ -3,6 +3,7 @@
 //! There are two browser parts: the small one, for whoever judges, and the one with the islands of leads' pages
 //! (feature `lead`) as well. A page names the one it needs: `shell::part_of`.
 
+pub mod copy;
 pub mod corrections;
 #[cfg(feature = "lead")]
 pub mod import;
@@ -13,6 +14,7 @@ pub mod runs;
 pub mod scores;
 mod storage;
 pub mod theme;
+pub mod written;
 
 use leptos::{html::ElementType, prelude::*};
 use wasm_bindgen::JsCast;

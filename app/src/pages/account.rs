@@ -111,7 +111,7 @@ fn Tokens(tokens: Vec<ApiToken>) -> impl IntoView {
                 <div>
                     <input id="token-name" name="name" required maxlength=MAX_TOKEN_NAME.to_string() />
                 </div>
-                <button>"Make a token"</button>
+                <button>"Create a token"</button>
             </form>
         </section>
     }

@@ -14,12 +14,14 @@ use store::judgement::OwnJudgement;
 use uuid::Uuid;
 
 use crate::{
-    components::{Page, Tab, page_with, path_id},
+    components::{Conversation, Page, Tab, page_with, path_id},
     context,
     error::AppError,
-    islands::corrections::{CorrectionEditor, EditorStart},
+    islands::{
+        corrections::{CorrectionEditor, EditorStart},
+        written::WrittenToggle,
+    },
     judging::Desk,
-    prose::Prose,
     viewer::require,
 };
 
@@ -151,24 +153,6 @@ fn editing_view(editing: Editing) -> impl IntoView {
             }
         })
         .collect_view();
-    let turns = task
-        .turns
-        .iter()
-        .map(|turn| {
-            let who = match turn.role {
-                Speaker::System => "System",
-                Speaker::User => "Person",
-                Speaker::Assistant => "Assistant",
-                Speaker::Tool => "Tool",
-            };
-            view! {
-                <div class=format!("turn {}", turn.role.as_str())>
-                    <p class="speaker">{who}</p>
-                    <Prose html=turn.html.clone() />
-                </div>
-            }
-        })
-        .collect_view();
     let tab = match task.kind {
         ComparisonKind::Pair => Tab::Judge,
         ComparisonKind::Ranking => Tab::Rank,
@@ -189,10 +173,11 @@ fn editing_view(editing: Editing) -> impl IntoView {
                 <nav class="cluster" aria-label="Start from">
                     <span class="soft small">"Start from"</span>
                     {sources}
+                    <WrittenToggle />
                 </nav>
             </div>
             <section class="judge-prompt" aria-label="Prompt" tabindex="0" lang=task.language.clone()>
-                <div class="turns">{turns}</div>
+                <Conversation turns=task.turns.clone() />
             </section>
             <CorrectionEditor start=editor />
         </Page>

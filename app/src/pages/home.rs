@@ -98,7 +98,7 @@ fn new_project(none: bool, demo: bool) -> impl IntoView {
                     hint="What is judged, such as “Helpfulness, German support”."
                 />
                 <div class="cluster">
-                    <button class:primary=!none>"Make the project"</button>
+                    <button class:primary=!none>"Create the project"</button>
                 </div>
             </form>
             {(!demo)
@@ -111,7 +111,7 @@ fn new_project(none: bool, demo: bool) -> impl IntoView {
                                 "enough to judge, rank, correct and train a first model on."
                             </p>
                             <div class="cluster">
-                                <button class:primary=none>"Make the demo project"</button>
+                                <button class:primary=none>"Create the demo project"</button>
                             </div>
                         </form>
                     }

@@ -22,7 +22,7 @@ pub fn JoinPage() -> impl IntoView {
         let found = services.store.find_open_invite(&hash).await?;
         found.ok_or_else(|| {
             AppError::NotFound(
-                "This invitation has been used, has ended or was taken back. Ask for a new one.".into(),
+                "This invitation has been used, has ended or was cancelled. Ask whoever sent it for a new one.".into(),
             )
         })
     };
@@ -34,14 +34,14 @@ pub fn JoinPage() -> impl IntoView {
                         <h1>"Join Touchstone"</h1>
                         <p>
                             "You are invited as " <strong>{invite.role.as_str()}</strong>
-                            ". Make your account to begin."
+                            ". Create your account to begin."
                         </p>
                     </header>
                     <form class="card narrow" method="post" action=action>
                         <Field name="name" label="Your name" max=80 autocomplete="name" autofocus=true />
                         <Field name="email" label="Email" kind="email" autocomplete="username" />
                         <PasswordField new=true />
-                        <button class="primary">"Make my account"</button>
+                        <button class="primary">"Create my account"</button>
                     </form>
                 </div>
             </Page>

@@ -63,9 +63,13 @@ async fn start(
         (None, Some("ranking")) => ComparisonKind::Ranking,
         (None, _) => ComparisonKind::Pair,
     };
+    let seat = Uuid::new_v4();
     let task = match task {
-        Some(task) => Some(task),
-        None => desk.next(kind, &[], 1).await?.pop(),
+        Some(task) => {
+            desk.hold(kind, seat, &[task.comparison_id], &[]).await?;
+            Some(task)
+        }
+        None => desk.first(kind, seat).await?,
     };
     let store = context::store();
     let last = store
@@ -74,6 +78,7 @@ async fn start(
     let start = DeskStart {
         project,
         user: user.id,
+        seat,
         kind,
         task,
         progress: desk.progress(kind).await?,

@@ -1,6 +1,7 @@
 //! The pages, one file per noun.
 
 pub mod account;
+pub mod assignment;
 pub mod corrections;
 pub mod export;
 pub mod home;
@@ -9,6 +10,7 @@ pub mod join;
 pub mod judge;
 pub mod missing;
 pub mod project;
+pub mod prompts;
 pub mod runs;
 pub mod scores;
 pub mod setup;

@@ -19,16 +19,21 @@ pub fn ProjectPage() -> impl IntoView {
     let id = path_id();
     let data = async move {
         let viewer = require(Permission::ViewProjects)?;
-        let summary = context::store().summarise_project(id?).await?;
+        let store = context::store();
+        let summary = store.summarise_project(id?).await?;
+        let flagged = match viewer.role.may(Permission::Review) {
+            true => store.count_flagged(summary.project.id).await?,
+            false => 0,
+        };
         let instructions = match summary.project.instructions.trim() {
             "" => None,
             text => Some(context::render(text).await),
         };
-        Ok((viewer, summary, instructions))
+        Ok((viewer, summary, flagged, instructions))
     };
     page_with(
         data,
-        |(viewer, summary, instructions)| view! { <Overview viewer summary instructions /> },
+        |(viewer, summary, flagged, instructions)| view! { <Overview viewer summary flagged instructions /> },
     )
 }
 
@@ -36,11 +41,18 @@ pub fn ProjectPage() -> impl IntoView {
 fn Overview(
     viewer: User,
     summary: ProjectSummary,
+    /// Judgements that wait for a reviewer.
+    flagged: u64,
     /// As safe HTML.
     instructions: Option<String>,
 ) -> impl IntoView {
     let project = summary.project.clone();
     let base = format!("/projects/{}", project.id);
+    let reviews = viewer.role.may(Permission::Review);
+    let to = {
+        let base = base.clone();
+        move |path: &str| reviews.then(|| format!("{base}{path}"))
+    };
     let manages = viewer.role.may(Permission::ManageProjects);
     let instructions = match instructions {
         None => view! { <p class="soft">"None yet. Whoever judges goes by their own sense."</p> }.into_any(),
@@ -52,13 +64,14 @@ fn Overview(
                 <h1 dir="auto">{project.name.clone()}</h1>
                 <div class="cluster">{ways_on(&viewer, &summary, &base)}</div>
             </div>
+            {(flagged > 0).then(|| flags(flagged, &base))}
             <dl class="facts">
-                {fact(summary.prompts, "prompt", "prompts")}
-                {fact(summary.responses, "response", "responses")}
-                {fact(summary.comparisons, "comparison", "comparisons")}
-                {fact(summary.judgements, "judgement", "judgements")}
-                {fact(summary.corrections, "correction", "corrections")}
-                {fact(summary.runs, "training run", "training runs")}
+                {fact(summary.prompts, "prompt", "prompts", to("/prompts"))}
+                {fact(summary.responses, "response", "responses", to("/prompts"))}
+                {fact(summary.comparisons, "comparison", "comparisons", to("/prompts?state=unjudged"))}
+                {fact(summary.judgements, "judgement", "judgements", to("/prompts?state=judged"))}
+                {fact(summary.corrections, "correction", "corrections", to("/prompts?state=corrected"))}
+                {fact(summary.runs, "training run", "training runs", to("/train"))}
             </dl>
             <section class="card">
                 <h2>"Instructions"</h2>
@@ -69,13 +82,35 @@ fn Overview(
     }
 }
 
-fn fact(number: u64, one: &'static str, many: &'static str) -> impl IntoView {
+/// A number, as a link to what it counts for whoever may see that.
+fn fact(number: u64, one: &'static str, many: &'static str, to: Option<String>) -> impl IntoView {
+    let some = number > 0;
     let (number, noun) = text::count(number, one, many);
+    let number = match to.filter(|_| some) {
+        Some(to) => view! {
+            <a href=to aria-label=format!("{number} {noun}")>
+                {number.clone()}
+            </a>
+        }
+        .into_any(),
+        None => number.into_any(),
+    };
     view! {
         <div>
             <dt>{noun}</dt>
             <dd>{number}</dd>
         </div>
+    }
+}
+
+/// What waits for a reviewer.
+fn flags(flagged: u64, base: &str) -> impl IntoView + use<> {
+    let (number, noun) = text::count(flagged, "judgement is flagged", "judgements are flagged");
+    view! {
+        <p class="alert bad">
+            {number} " " {noun} ": "
+            <a href=format!("{base}/prompts?state=flagged")>"look at the prompts"</a>
+        </p>
     }
 }
 

@@ -6,7 +6,7 @@ use domain::{
     permission::Permission,
     project::Project,
     run::{Run, State},
-    score::{Agreement, JudgedPair, JudgedPairView, ScoreSummary, ScoredResponse},
+    score::{Agreement, JudgedPair, ScoreSummary, ScoredResponse},
     stats::Proportion,
 };
 use leptos::prelude::*;
@@ -54,15 +54,17 @@ pub fn ScoresPage() -> impl IntoView {
                     // One more than is shown tells whether there is a next page.
                     limit: PAGE + 1,
                 };
-                List::Responses(
-                    store
-                        .list_scored_responses(run.id, &filter, &scores.pairs)
-                        .await?,
-                )
+                let rows = store
+                    .list_scored_responses(run.id, &filter, &scores.pairs)
+                    .await?;
+                let texts = rows.iter().map(|row| row.content.clone()).collect();
+                let html = context::render_all(texts).await;
+                List::Responses(rows.into_iter().zip(html).collect())
             }
             Show::Pairs => {
                 let pairs = wanted.pairs(&scores.pairs);
-                List::Pairs(store.show_judged_pairs(run.id, &pairs).await?)
+                let rows = store.show_judged_pairs(run.id, &pairs).await?;
+                List::Pairs(lists::rendered_pairs(rows).await)
             }
         };
         let tried = query
@@ -91,8 +93,9 @@ struct Seen {
 }
 
 enum List {
-    Responses(Vec<ScoredResponse>),
-    Pairs(Vec<JudgedPairView>),
+    /// Each with its text as safe HTML.
+    Responses(Vec<(ScoredResponse, String)>),
+    Pairs(Vec<lists::ShownPair>),
 }
 
 /// Which list.

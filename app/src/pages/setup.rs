@@ -16,7 +16,7 @@ pub fn SetupPage() -> impl IntoView {
             return Ok(());
         }
         Err(AppError::Conflict(
-            "The owner's account is already made. Please sign in.".into(),
+            "The owner's account already exists. Please sign in.".into(),
         ))
     };
     page_with(data, |()| {
@@ -26,14 +26,14 @@ pub fn SetupPage() -> impl IntoView {
                     <header>
                         <h1>"Welcome to Touchstone"</h1>
                         <p>
-                            "Make the owner's account first. Owners invite everyone else, so only you can do this."
+                            "Create the owner's account first. Owners invite everyone else, so only you can do this."
                         </p>
                     </header>
                     <form class="card narrow" method="post" action="/setup">
                         <Field name="name" label="Your name" max=80 autocomplete="name" autofocus=true />
                         <Field name="email" label="Email" kind="email" autocomplete="username" />
                         <PasswordField new=true />
-                        <button class="primary">"Make the owner's account"</button>
+                        <button class="primary">"Create the owner's account"</button>
                     </form>
                 </div>
             </Page>

@@ -1,29 +1,29 @@
 //! Who takes part, and invitations.
 
+mod invites;
+
 use domain::{
     permission::{Permission, Role},
     user::User,
 };
 use leptos::prelude::*;
-use store::invite::Invite;
+use store::invite::ListedInvite;
 
+use self::invites::invitations;
 use crate::{
     components::{Page, page_with},
     context, text,
     viewer::require,
 };
 
-/// People with their roles; invitations that are open.
+/// People with their roles, and invitations. Whoever only invites sees names and roles; owners change them.
 #[component]
 pub fn TeamPage() -> impl IntoView {
     let data = async move {
-        let viewer = require(Permission::ManageTeam)?;
+        let viewer = require(Permission::Invite)?;
         let store = context::store();
-        Ok((
-            viewer,
-            store.list_people().await?,
-            store.list_open_invites().await?,
-        ))
+        let invites = store.list_invites(&viewer).await?;
+        Ok((viewer, store.list_people().await?, invites))
     };
     page_with(
         data,
@@ -32,116 +32,98 @@ pub fn TeamPage() -> impl IntoView {
 }
 
 #[component]
-fn Team(viewer: User, people: Vec<User>, invites: Vec<Invite>) -> impl IntoView {
+fn Team(viewer: User, people: Vec<User>, invites: Vec<ListedInvite>) -> impl IntoView {
+    let manages = viewer.role.may(Permission::ManageTeam);
     let rows: Vec<_> = people
         .into_iter()
-        .map(|person| person_row(person, &viewer))
+        .map(|person| person_row(person, &viewer, manages))
         .collect();
-    let open: Vec<_> = invites.into_iter().map(invite_row).collect();
-    let any_open = !open.is_empty();
     view! {
         <Page title="Team">
             <div class="page-head">
                 <div>
                     <h1>"Team"</h1>
-                    <p>"Trainers judge. Reviewers also see results. Leads run projects. Owners decide who takes part."</p>
+                    <p>"Trainers judge. Reviewers also see results. Leads run projects and invite. Owners decide who takes part."</p>
                 </div>
             </div>
-            <div class="table-wrap">
+            {invitations(&viewer, invites)}
+            <h2>"People"</h2>
+            <div class="table-wrap" tabindex="0" role="region" aria-label="People">
                 <table class="table">
                     <thead>
                         <tr>
                             <th scope="col">"Name"</th>
-                            <th scope="col">"Email"</th>
+                            {manages.then(|| view! { <th scope="col">"Email"</th> })}
                             <th scope="col">"Role"</th>
                             <th scope="col">"Since"</th>
-                            <th scope="col">
-                                <span class="sr-only">"Actions"</span>
-                            </th>
+                            {manages
+                                .then(|| {
+                                    view! {
+                                        <th scope="col">
+                                            <span class="sr-only">"Actions"</span>
+                                        </th>
+                                    }
+                                })}
                         </tr>
                     </thead>
                     <tbody>{rows}</tbody>
                 </table>
             </div>
-            <section class="card">
-                <h2>"Invite"</h2>
-                <form class="cluster" method="post" action="/team/invites">
-                    <label for="invite-role">"Make a link for a new"</label>
-                    {role_select("invite-role".into(), Role::Trainer)}
-                    <button class="primary">"Make the link"</button>
-                </form>
-                <p class="soft small">"A link makes one account and holds for seven days."</p>
-                {any_open.then(|| view! { <ul class="stack tight">{open}</ul> })}
-            </section>
         </Page>
     }
 }
 
-fn person_row(person: User, viewer: &User) -> impl IntoView + use<> {
-    let base = format!("/team/people/{}", person.id);
+fn person_row(person: User, viewer: &User, manages: bool) -> impl IntoView + use<> {
     let disabled = person.disabled_at.is_some();
     let own = person.id == viewer.id;
-    let select = format!("role-{}", person.id);
-    let actions = (!own).then(|| {
-        let (action, label, class) = match disabled {
-            true => ("enable", "Open again", "small"),
-            false => ("disable", "Disable", "small danger"),
-        };
-        view! {
-            <div class="team-actions">
-                <form method="post" action=format!("{base}/role")>
-                    <label class="sr-only" for=select.clone()>
-                        {format!("Role of {}", person.name)}
-                    </label>
-                    {role_select(select, person.role)}
-                    <button class="small">"Change"</button>
-                </form>
-                <form method="post" action=format!("{base}/{action}")>
-                    <button class=class>{label}</button>
-                </form>
-            </div>
-        }
-    });
+    let actions = manages.then(|| view! { <td>{(!own).then(|| person_actions(&person))}</td> });
     view! {
         <tr>
             <th scope="row" dir="auto">
                 {person.name}
                 {own.then_some(" (you)")}
             </th>
-            <td>{person.email}</td>
+            {manages.then(|| view! { <td>{person.email}</td> })}
             <td>
                 <span class="badge" class:gold=person.role == Role::Owner>
                     {person.role.as_str()}
                 </span>
                 {disabled.then(|| view! { " " <span class="badge bad">"disabled"</span> })}
             </td>
-            <td>{text::date(person.created_at)}</td>
-            <td>{actions}</td>
+            <td class="nowrap">{text::date(person.created_at)}</td>
+            {actions}
         </tr>
     }
 }
 
-fn invite_row(invite: Invite) -> impl IntoView {
+fn person_actions(person: &User) -> impl IntoView + use<> {
+    let base = format!("/team/people/{}", person.id);
+    let select = format!("role-{}", person.id);
+    let (action, label, class) = match person.disabled_at.is_some() {
+        true => ("enable", "Enable", "small"),
+        false => ("disable", "Disable", "small danger"),
+    };
     view! {
-        <li>
-            <form
-                class="cluster"
-                method="post"
-                action=format!("/team/invites/{}/delete", invite.id)
-            >
-                <span>
-                    "An open link for a " <strong>{invite.role.as_str()}</strong> ", until "
-                    {text::date_time(invite.expires_at)}
-                </span>
-                <button class="small danger">"Take back"</button>
+        <div class="team-actions">
+            <form method="post" action=format!("{base}/role")>
+                <label class="sr-only" for=select.clone()>
+                    {format!("Role of {}", person.name)}
+                </label>
+                {role_select(select, person.role, Role::Owner)}
+                <button class="small">"Change role"</button>
             </form>
-        </li>
+            <form method="post" action=format!("{base}/{action}")>
+                <button class=class>{label}</button>
+            </form>
+        </div>
     }
 }
 
-fn role_select(id: String, selected: Role) -> impl IntoView {
+/// The roles that a person of the role `by` may give.
+fn role_select(id: String, selected: Role, by: Role) -> impl IntoView {
     let options: Vec<_> = Role::ALL
         .into_iter()
+        .filter(|role| by.may_invite(*role))
         .map(|role| {
             view! {
                 <option value=role.as_str() selected=role == selected>

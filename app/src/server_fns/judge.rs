@@ -2,7 +2,7 @@
 
 use domain::{
     comparison::ComparisonKind,
-    task::{Submission, Task},
+    task::{Progress, Submission, Task},
 };
 use leptos::{prelude::*, server_fn::codec::Json};
 use serde::{Deserialize, Serialize};
@@ -10,23 +10,61 @@ use uuid::Uuid;
 
 use crate::error::AppError;
 
-/// The next comparisons for the one who asks, none of `without`; at most four. Needs `Judge`.
+/// The next comparisons for the one who asks, none of `without`; at most four. They are held for the page of this seat,
+/// an identifier that each page has. Needs `Judge`.
 #[server(prefix = "/fn", endpoint = "judge/next", input = Json)]
 pub async fn next_tasks(
     project: Uuid,
     kind: ComparisonKind,
     without: Vec<Uuid>,
+    #[server(default)] seat: Uuid,
 ) -> Result<Vec<Task>, AppError> {
     use domain::permission::Permission;
 
     let user = crate::viewer::require(Permission::Judge)?;
-    if without.len() > MAX_WITHOUT {
-        return Err(AppError::Invalid(format!(
-            "At most {MAX_WITHOUT} comparisons can be left out."
-        )));
-    }
+    check_length(&without)?;
     let desk = crate::judging::Desk::open(project, &user).await?;
-    desk.next(kind, &without, 4).await
+    desk.next(kind, seat, &without).await
+}
+
+/// Goes on holding what the page of this seat shows or has yet to send, and what it fetched ahead, next first. Gives
+/// those that it holds now; others have the rest. Needs `Judge`.
+#[server(prefix = "/fn", endpoint = "judge/hold", input = Json)]
+pub async fn hold_tasks(
+    project: Uuid,
+    kind: ComparisonKind,
+    seat: Uuid,
+    shown: Vec<Uuid>,
+    ahead: Vec<Uuid>,
+) -> Result<Vec<Uuid>, AppError> {
+    use domain::permission::Permission;
+
+    let user = crate::viewer::require(Permission::Judge)?;
+    check_length(&shown)?;
+    check_length(&ahead)?;
+    let desk = crate::judging::Desk::open(project, &user).await?;
+    desk.hold(kind, seat, &shown, &ahead).await
+}
+
+/// Gives back what the page of this seat held and will not judge: it goes. Needs `Judge`.
+#[server(prefix = "/fn", endpoint = "judge/give-back", input = Json)]
+pub async fn give_back_tasks(seat: Uuid, comparisons: Vec<Uuid>) -> Result<(), AppError> {
+    use domain::permission::Permission;
+
+    let user = crate::viewer::require(Permission::Judge)?;
+    check_length(&comparisons)?;
+    let store = crate::context::store();
+    Ok(store.give_back_comparisons(user.id, seat, &comparisons).await?)
+}
+
+/// How far the one who asks is, and the project. Needs `Judge`.
+#[server(prefix = "/fn", endpoint = "judge/progress", input = Json)]
+pub async fn load_progress(project: Uuid, kind: ComparisonKind) -> Result<Progress, AppError> {
+    use domain::permission::Permission;
+
+    let user = crate::viewer::require(Permission::Judge)?;
+    let desk = crate::judging::Desk::open(project, &user).await?;
+    desk.progress(kind).await
 }
 
 /// One comparison as the one who asks sees it. Needs `Judge`.
@@ -123,6 +161,16 @@ pub async fn undo_judgement(project: Uuid, comparison: Uuid, id: Uuid, old: Uuid
     Ok(())
 }
 
-/// More than a browser ever holds back.
+/// More than a browser ever holds.
 #[cfg(feature = "ssr")]
-const MAX_WITHOUT: usize = 500;
+const MAX_NAMED: usize = 500;
+
+#[cfg(feature = "ssr")]
+fn check_length(comparisons: &[Uuid]) -> Result<(), AppError> {
+    if comparisons.len() > MAX_NAMED {
+        return Err(AppError::Invalid(format!(
+            "At most {MAX_NAMED} comparisons can be named at once."
+        )));
+    }
+    Ok(())
+}

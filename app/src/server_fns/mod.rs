@@ -1,6 +1,7 @@
 //! What islands and forms ask of the server, one file per noun. Each function authorises first; all are POSTs
 //! under `/fn/`.
 
+pub mod assignment;
 pub mod corrections;
 pub mod export;
 pub mod import;

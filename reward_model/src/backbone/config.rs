@@ -26,8 +26,13 @@ impl ModelConfig {
     /// When it is missing or not a JSON object.
     pub fn load(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("config.json");
+        if !path.exists() && folder.join("adapter_config.json").exists() {
+            let message = "it is an adapter alone, without the model that it belongs to: merge them in Python with \
+                           `PeftModel.from_pretrained(…).merge_and_unload().save_pretrained(…)`";
+            return Err(ModelError::content(folder, message));
+        }
         let text = std::fs::read_to_string(&path).map_err(ModelError::file(&path))?;
-        let fields = serde_json::from_str(&text).map_err(|error| ModelError::content(&path, error))?;
+        let fields = serde_json::from_str(&text).map_err(|error| ModelError::json(&path, &error))?;
         Ok(Self { path, fields })
     }
 

@@ -87,7 +87,7 @@ impl Family {
         found.ok_or_else(|| {
             let known: Vec<_> = FAMILIES.iter().map(|family| family.model_type).collect();
             config.error(format!(
-                "model_type is {name:?}; supported are {}",
+                "models of the type {name:?} are not read (model_type); supported are {}",
                 known.join(", ")
             ))
         })

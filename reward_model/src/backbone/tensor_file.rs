@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use crate::error::ModelError;
+use crate::error::{ModelError, json_words};
 
 /// Bytes that say how long the header is.
 const LENGTH: u64 = 8;
@@ -47,7 +47,7 @@ impl TensorFile {
         let mut header = vec![0; length as usize];
         file.read_exact(&mut header).map_err(ModelError::file(path))?;
         let metadata: Metadata = serde_json::from_slice(&header)
-            .map_err(|error| broken(format!("its header cannot be read: {error}")))?;
+            .map_err(|error| broken(format!("its header cannot be read: {}", json_words(&error))))?;
         let start = LENGTH + length;
         let tensors: HashMap<String, TensorInfo> = metadata
             .tensors()
@@ -76,6 +76,11 @@ impl TensorFile {
     /// Names of its tensors.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         self.tensors.keys()
+    }
+
+    /// The shape of a tensor, if there is such a one.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|info| info.shape.as_slice())
     }
 
     /// One tensor as f32, of the shape that is expected.

@@ -71,6 +71,26 @@ impl Source {
         self.tensors.contains_key(name)
     }
 
+    /// The shape of a tensor, if there is such a one.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name)?.shape(name)
+    }
+
+    /// The first tensor, by name, that holds a number that is not finite.
+    pub fn not_finite(&self) -> Option<String> {
+        let mut names: Vec<&String> = self.tensors.keys().collect();
+        names.sort();
+        let is_broken = |name: &&String| {
+            let read = |shape: &[usize]| self.tensors[*name].read(name, shape).ok()?.flatten_all().ok();
+            let values = self
+                .shape(name)
+                .and_then(read)
+                .and_then(|tensor| tensor.to_vec1::<f32>().ok());
+            values.is_some_and(|values| values.iter().any(|value| !value.is_finite()))
+        };
+        names.into_iter().find(is_broken).cloned()
+    }
+
     /// Takes a tensor out, as contiguous f32 of the shape that is expected.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
         if let Some(fresh) = &mut self.fresh {
@@ -111,6 +131,27 @@ impl Source {
 /// The file that lists shards.
 const INDEX: &str = "model.safetensors.index.json";
 
+/// What else a folder holds instead of the weights that are read.
+fn unread_weights(folder: &Path, single: &Path) -> ModelError {
+    let others = [
+        ("pytorch_model.bin", "PyTorch's older form"),
+        ("pytorch_model.bin.index.json", "PyTorch's older form"),
+        ("tf_model.h5", "TensorFlow's form"),
+        ("flax_model.msgpack", "Flax's form"),
+    ];
+    let found = others.iter().find(|(name, _)| folder.join(name).exists());
+    match found {
+        Some((name, form)) => {
+            let message = format!(
+                "its weights are in {name}, {form}, which is not read: save the model once more in Python with \
+                 `AutoModel.from_pretrained(…).save_pretrained(…)`, which writes model.safetensors"
+            );
+            ModelError::content(folder, message)
+        }
+        None => ModelError::file(single)(std::io::ErrorKind::NotFound.into()),
+    }
+}
+
 fn no_weights(index: &Path) -> ModelError {
     ModelError::content(index, "weight_map names no file of weights")
 }
@@ -122,11 +163,15 @@ fn no_weights(index: &Path) -> ModelError {
 pub(crate) fn weight_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, ModelError> {
     let index = folder.join(INDEX);
     if !index.exists() {
-        return Ok(vec![folder.join("model.safetensors")]);
+        let single = folder.join("model.safetensors");
+        return match single.exists() {
+            true => Ok(vec![single]),
+            false => Err(unread_weights(folder, &single)),
+        };
     }
     let text = std::fs::read_to_string(&index).map_err(ModelError::file(&index))?;
     let json: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| ModelError::content(&index, error))?;
+        serde_json::from_str(&text).map_err(|error| ModelError::json(&index, &error))?;
     let map = json["weight_map"].as_object().into_iter().flatten();
     let names: std::collections::BTreeSet<&str> = map.filter_map(|(_, file)| file.as_str()).collect();
     if names.is_empty() {

@@ -32,7 +32,7 @@ fn read(path: &Path) -> Result<Option<String>, ModelError> {
 
 fn read_json(path: &Path) -> Result<Value, ModelError> {
     match read(path)? {
-        Some(text) => serde_json::from_str(&text).map_err(|error| ModelError::content(path, error)),
+        Some(text) => serde_json::from_str(&text).map_err(|error| ModelError::json(path, &error)),
         None => Ok(Value::Null),
     }
 }

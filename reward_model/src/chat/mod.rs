@@ -15,6 +15,7 @@ use std::sync::Arc;
 use minijinja::{Environment, Value, context};
 
 use crate::backbone::{Family, ModelConfig};
+use crate::base::backbone_folder;
 use crate::data::Message;
 use crate::error::ModelError;
 pub(crate) use find::{SPECIAL_TOKENS, TEMPLATE_FILE, special_tokens};
@@ -37,6 +38,7 @@ impl ChatTemplate {
     /// # Errors
     /// When a file cannot be read, or the template is not Jinja.
     pub fn of_model(folder: &Path) -> Result<Option<Self>, ModelError> {
+        let folder = &backbone_folder(folder)?;
         if !Family::of(&ModelConfig::load(folder)?)?.is_decoder() {
             return Ok(None);
         }

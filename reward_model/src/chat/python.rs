@@ -14,8 +14,9 @@ use minijinja::{Environment, Error, ErrorKind, Value};
 use super::json::tojson;
 use super::strings;
 
-/// What one text may cost: a long conversation takes some thousands, a template that never ends takes all.
-const FUEL: u64 = 50_000_000;
+/// What one text may cost: a unit for each instruction and for 64 bytes that are made, so that 128 MB is the most that a template can
+/// ask for. A conversation of a thousand turns takes some hundred thousand, a template that never ends takes all.
+const FUEL: u64 = 2_000_000;
 
 /// What `raise_exception` was called with.
 #[derive(Debug)]

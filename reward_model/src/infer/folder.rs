@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::backbone::{Family, ModelConfig, Precision, Source, Weights};
+use crate::backbone::{Family, ModelConfig, Precision, Source, Weights, weight_files};
+use crate::base::{MODULES, modules_of, place_of};
 use crate::classifier::Classifier;
 use crate::error::ModelError;
 use crate::head::{DenseLayer, Pooling};
@@ -26,24 +27,49 @@ pub(super) fn classifier(
     Classifier::frozen(family, config, &weights.on(device)?, precision)
 }
 
+/// Why a model gives a text no finite reward.
+pub(super) fn cause_of_no_number(folder: &Path, backbone: &Path) -> String {
+    let modules = modules_of(folder).ok().flatten();
+    let list = modules.as_ref().and_then(Value::as_array).into_iter().flatten();
+    let places = list.filter_map(|module| place_of(folder, module).ok());
+    let on_top = places
+        .map(|place| place.join("model.safetensors"))
+        .filter(|file| file.exists());
+    let files = weight_files(backbone)
+        .unwrap_or_default()
+        .into_iter()
+        .chain(on_top);
+    for file in files {
+        let broken = Source::open(&file, 0).ok().and_then(|source| source.not_finite());
+        if let Some(name) = broken {
+            let file = file.display();
+            return format!(
+                "{name} in {file} holds numbers that are not finite (NaN or infinite); take another model"
+            );
+        }
+    }
+    "its weights are finite, so its sums grow beyond what 32 bits hold on the way; take another model"
+        .to_owned()
+}
+
 pub(super) fn read_json(path: &Path) -> Result<Value, ModelError> {
     let text = std::fs::read_to_string(path).map_err(ModelError::file(path))?;
-    serde_json::from_str(&text).map_err(|error| ModelError::content(path, error))
+    serde_json::from_str(&text).map_err(|error| ModelError::json(path, &error))
 }
 
 /// Pooling and Dense modules as `modules.json` lists them after the Transformer.
-pub(super) fn modules(folder: &Path, hidden: usize) -> Result<(Pooling, Vec<DenseLayer>), ModelError> {
-    let path = folder.join("modules.json");
+pub(crate) fn modules(folder: &Path, hidden: usize) -> Result<(Pooling, Vec<DenseLayer>), ModelError> {
+    let path = folder.join(MODULES);
     let list = read_json(&path)?;
     let (mut pooling, mut layers) = (None::<Pooling>, Vec::<DenseLayer>::new());
     for module in list.as_array().into_iter().flatten().skip(1) {
-        let place = folder.join(module["path"].as_str().unwrap_or_default());
+        let place = place_of(folder, module)?;
         let kind = module["type"].as_str().unwrap_or_default();
         let file = place.join("config.json");
         match kind.rsplit('.').next().unwrap_or_default() {
             "Pooling" if pooling.is_none() => {
                 let read: Pooling = serde_json::from_value(read_json(&file)?)
-                    .map_err(|error| ModelError::content(&file, error))?;
+                    .map_err(|error| ModelError::json(&file, &error))?;
                 if read.word_embedding_dimension != hidden {
                     let own = read.word_embedding_dimension;
                     let message = format!("word_embedding_dimension is {own}, but the model's is {hidden}");

@@ -1,12 +1,16 @@
 //! sentence-transformers' folders: Transformer, Pooling, and dense layers down to one output.
+//!
+//! The backbone lies in a folder of its own, and `config.json` beside it names a model type that nobody has: else transformers would
+//! open the whole as a classifier, with a head at random and no more than a warning.
 
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use serde_json::json;
 
-use super::{Parts, write};
+use super::{Kind, Parts, write};
 use crate::backbone::{Weights, weight_files};
+use crate::base::MODULES;
 use crate::error::ModelError;
 use crate::head::Pooling;
 
@@ -16,15 +20,22 @@ pub(crate) struct Linear {
     pub bias: Vec<f32>,
 }
 
+/// The backbone's folder.
+const BACKBONE: &str = "0_Transformer";
+/// A model type that transformers refuses by its name, so that its message says what to do.
+const REFUSED: &str = "open_with_sentence_transformers";
+
 impl Parts<'_> {
     /// A frozen base model, pooling, and `layers` on top.
     pub fn save_head(&self, folder: &Path, pooling: Pooling, layers: &[Linear]) -> Result<(), ModelError> {
+        let backbone = folder.join(BACKBONE);
+        create(&backbone)?;
         let index = self.base_model.join("model.safetensors.index.json");
         for from in weight_files(self.base_model)?
             .iter()
             .chain(index.exists().then_some(&index))
         {
-            let to = folder.join(from.file_name().unwrap_or_default());
+            let to = backbone.join(from.file_name().unwrap_or_default());
             std::fs::copy(from, to).map_err(ModelError::file(from))?;
         }
         self.save_modules(folder, pooling, layers)
@@ -46,23 +57,29 @@ impl Parts<'_> {
                 backbone.vars.push(var.clone());
             }
         }
-        backbone.save(&folder.join("model.safetensors"))?;
+        create(&folder.join(BACKBONE))?;
+        backbone.save(&folder.join(BACKBONE).join("model.safetensors"))?;
         self.save_modules(folder, pooling, layers)
     }
 
     /// All but the backbone's weights.
     fn save_modules(&self, folder: &Path, pooling: Pooling, layers: &[Linear]) -> Result<(), ModelError> {
+        let backbone = &folder.join(BACKBONE);
         let mut config = self.base_json("config.json")?;
         config.insert("architectures".into(), json!([self.family()?.backbone_class()]));
-        write(folder, "config.json", &config)?;
-        self.tokenizer(folder)?;
+        write(backbone, "config.json", &config)?;
+        self.tokenizer(backbone)?;
         write(
-            folder,
+            backbone,
             "sentence_bert_config.json",
             &json!({"max_seq_length": self.encoder.max_tokens(), "do_lower_case": false}),
         )?;
+        write(folder, "config.json", &json!({"model_type": REFUSED}))?;
         let module = |idx: usize, path: &str, kind: &str| json!({"idx": idx, "name": idx.to_string(), "path": path, "type": format!("sentence_transformers.models.{kind}")});
-        let mut modules = vec![module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")];
+        let mut modules = vec![
+            module(0, BACKBONE, "Transformer"),
+            module(1, "1_Pooling", "Pooling"),
+        ];
         create(&folder.join("1_Pooling"))?;
         write(&folder.join("1_Pooling"), "config.json", &pooling)?;
         for (i, layer) in layers.iter().enumerate() {
@@ -70,8 +87,8 @@ impl Parts<'_> {
             modules.push(module(i + 2, &name, "Dense"));
             save_dense(&folder.join(name), layer)?;
         }
-        write(folder, "modules.json", &modules)?;
-        write(folder, "touchstone.json", self.about)
+        write(folder, MODULES, &modules)?;
+        self.about(folder, Kind::Modules)
     }
 }
 

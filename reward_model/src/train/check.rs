@@ -1,7 +1,9 @@
 //! What is refused before any work.
 
-use super::what;
+use super::pairs::Pairs;
+use super::{Request, what};
 use crate::backbone::{Family, ModelConfig};
+use crate::base::backbone_folder;
 use crate::config::{ConfigError, Keep, TrainConfig};
 use crate::data::Pair;
 use crate::error::TrainError;
@@ -55,11 +57,35 @@ pub(super) fn needs_held_out(config: &TrainConfig, held_out: usize) -> Result<()
     })
 }
 
+/// Pairs that are one text to the model leave something to learn from, and something to measure on where that was asked.
+pub(super) fn tell_something(
+    request: &Request,
+    train: &Pairs,
+    [alike, held_out_alike]: &[Vec<usize>; 2],
+) -> Result<(), TrainError> {
+    let max_tokens = request.config.max_tokens;
+    let refused = |which, pairs| TrainError::Alike {
+        which,
+        pairs,
+        max_tokens,
+    };
+    if alike.len() == train.len() {
+        return Err(refused("training", train.len()));
+    }
+    let measured = |place: &usize| !request.held_out[*place].tied;
+    let held_out = (0..request.held_out.len()).filter(measured).count();
+    if held_out > 0 && held_out_alike.iter().filter(|place| measured(place)).count() == held_out {
+        return Err(refused("held-out", held_out));
+    }
+    Ok(())
+}
+
 /// Settings and the base model's files.
 pub(super) fn check(config: &TrainConfig) -> Result<(), TrainError> {
     config.validate()?;
-    check_base_model(&config.base_model)?;
-    let base = ModelConfig::load(&config.base_model)?;
+    let folder = backbone_folder(&config.base_model)?;
+    check_base_model(&folder)?;
+    let base = ModelConfig::load(&folder)?;
     let family = Family::of(&base)?;
     let positions = family.max_tokens(&base)?;
     if config.max_tokens > positions {

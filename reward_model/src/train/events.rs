@@ -18,6 +18,11 @@ pub enum Event {
         /// Speed of those computed now; 0 while all came from the cache.
         tokens_per_second: f64,
     },
+    /// Something of interest to the person who waits, as a sentence.
+    Note {
+        /// The sentence.
+        text: String,
+    },
     /// Steps begin.
     Started {
         /// Pairs to learn from.
@@ -32,6 +37,9 @@ pub enum Event {
         train_cut: Cut,
         /// What was left out of the held-out texts.
         held_out_cut: Cut,
+        /// Training and held-out pairs that are left out because their responses are one text to the model.
+        #[serde(default)]
+        alike: [usize; 2],
     },
     /// A step was taken. A head tells some two hundred of its steps.
     Step {

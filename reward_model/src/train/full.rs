@@ -5,12 +5,15 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use candle_core::{Device, Tensor};
+
 use super::engine::Engine;
 use super::pairs::Pairs;
 use super::token_store::TokenStore;
 use super::what;
-use super::{Learner, PairLosses, Seen, Setting};
+use super::{Learner, PairLosses, Rewarded, Seen, Setting, alike};
 use crate::backbone::{Batch, Dropout, Family, ModelConfig, Weights, noisy};
+use crate::base::MeanHead;
 use crate::config::{PoolBy, TrainConfig};
 use crate::data::Cut;
 use crate::error::{ModelError, TrainError};
@@ -26,10 +29,12 @@ const GPU_TOKENS: usize = 4096;
 pub(super) struct Full<'a> {
     engine: Engine,
     pairs: &'a Pairs<'a>,
+    held_out_pairs: &'a Pairs<'a>,
     /// Tokens of the training and held-out responses.
     train: TokenStore,
     held_out: TokenStore,
-    held_out_pairs: usize,
+    /// The head is the base model's own, whose zero stays where it is.
+    goes_on: bool,
     lanes: &'a Lanes,
     cut: [Cut; 2],
     config: &'a TrainConfig,
@@ -42,6 +47,9 @@ impl<'a> Full<'a> {
         let config = ModelConfig::load(base)?;
         let family = Family::of(&config)?.pooled(request.config.pooling);
         let loaded = what::load(family, &config, request.config)?;
+        if let Some(own) = setting.own_head {
+            put_head(family, &loaded.0, own)?;
+        }
         let on = (request.config.precision, setting.device);
         let engine = Engine::new(family, config, loaded, on)?;
         let tokens = |name: &str, pairs: &Pairs| {
@@ -54,7 +62,8 @@ impl<'a> Full<'a> {
             pairs: setting.train,
             train,
             held_out,
-            held_out_pairs: setting.held_out.len(),
+            held_out_pairs: setting.held_out,
+            goes_on: setting.own_head.is_some(),
             lanes: setting.lanes,
             cut: [train_cut, held_out_cut],
             config: request.config,
@@ -161,15 +170,22 @@ impl Learner for Full<'_> {
         Ok(seen)
     }
 
-    fn held_out(&mut self, stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError> {
+    fn alike(&self) -> Result<[Vec<usize>; 2], TrainError> {
+        Ok([
+            alike::by_tokens(self.pairs, &self.train)?,
+            alike::by_tokens(self.held_out_pairs, &self.held_out)?,
+        ])
+    }
+
+    fn held_out(&mut self, stop: &AtomicBool) -> Result<Option<Vec<Rewarded>>, TrainError> {
         self.lanes.install(|| self.engine.refresh())?;
         let rewards_of = self.engine.scorer()?;
         // A pair's two texts stay together: they may share their prompt.
         let tokens = |pair: usize| self.held_out.tokens(2 * pair..2 * pair + 2);
-        let mut order: Vec<usize> = (0..self.held_out_pairs).collect();
+        let mut order: Vec<usize> = (0..self.held_out_pairs.len()).collect();
         order.sort_by_key(|&pair| std::cmp::Reverse(tokens(pair)));
         let jobs = groups(order.into_iter().map(|pair| (pair, tokens(pair))), BATCH_TOKENS);
-        let mut rewards: HashMap<usize, [f32; 2]> = HashMap::new();
+        let mut found: HashMap<usize, Rewarded> = HashMap::new();
         let work = |job: usize| {
             let texts = jobs[job]
                 .iter()
@@ -179,20 +195,24 @@ impl Learner for Full<'_> {
         };
         self.lanes.run(jobs.len(), work, |job, values| {
             let (values, _) = values.as_chunks::<2>();
-            rewards.extend(jobs[job].iter().copied().zip(values.iter().copied()));
+            let values = values.iter().map(|&rewards| Rewarded {
+                rewards,
+                spreads: None,
+            });
+            found.extend(jobs[job].iter().copied().zip(values));
             Ok(if stop.load(Ordering::Relaxed) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             })
         })?;
-        Ok((0..self.held_out_pairs)
-            .map(|pair| rewards.get(&pair).copied())
+        Ok((0..self.held_out_pairs.len())
+            .map(|pair| found.get(&pair).copied())
             .collect())
     }
 
     fn can_shift(&self) -> bool {
-        self.engine.family.output_bias().is_some()
+        !self.goes_on && self.engine.family.output_bias().is_some()
     }
 
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {
@@ -221,4 +241,15 @@ impl Learner for Full<'_> {
         let pooling = Pooling::mean(family.hidden(&self.engine.config)?);
         parts.save_pooled(folder, weights, pooling, &[output])
     }
+}
+
+/// Puts the base model's own head where a new one was made.
+fn put_head(family: Family, weights: &Weights, own: &MeanHead) -> Result<(), ModelError> {
+    let (weight, bias) = own.single();
+    for (end, values) in [("weight", weight), ("bias", vec![bias])] {
+        let var = weights.var(&format!("{}.{end}", family.output_name()))?;
+        let shape = var.dims().to_vec();
+        var.set(&Tensor::from_vec(values, shape, &Device::Cpu)?)?;
+    }
+    Ok(())
 }

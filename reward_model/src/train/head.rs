@@ -7,12 +7,12 @@ use std::sync::atomic::AtomicBool;
 use candle_core::{DType, Device, Tensor};
 
 use super::pairs::Pairs;
-use super::{Event, Learner, PairLosses, Seen, Setting};
+use super::{Event, Learner, PairLosses, Rewarded, Seen, Setting, alike};
 use crate::backbone::{Family, Floats, ModelConfig, Weights, add_scaled, dot};
-use crate::data::Cut;
+use crate::data::{Cut, Encoder};
 use crate::embed::{Embedder, Embeddings, Frozen, Progress};
 use crate::error::{ModelError, TrainError};
-use crate::head::Pooling;
+use crate::head::{Pooling, spread_of};
 use crate::random::Random;
 use crate::save::{Linear, Parts};
 
@@ -20,8 +20,14 @@ use crate::save::{Linear, Parts};
 pub(super) struct Head<'a> {
     /// One row for each member of the ensemble.
     weights: Weights,
+    /// One for each member: the base model's own head's, else 0. They stay: the loss does not see them.
+    bias: Vec<f32>,
+    /// The heads are the base model's own, whose zero stays where it is.
+    goes_on: bool,
     pooling: Pooling,
     pairs: &'a Pairs<'a>,
+    held_out_pairs: &'a Pairs<'a>,
+    encoder: &'a Encoder,
     /// Those of the training and held-out responses.
     train: Embeddings,
     held_out: Embeddings,
@@ -56,15 +62,27 @@ impl<'a> Head<'a> {
             return Ok(None);
         };
         let members = request.config.ensemble;
+        let shape = (members, pooling.width());
+        let (start, bias) = match setting.own_head.map(|own| own.members(members)) {
+            Some(own) => (
+                Tensor::from_vec(own.rows.concat(), shape, &Device::Cpu)?,
+                own.bias,
+            ),
+            // From zero, so that the head's first word is "I do not know"; the loss is convex, any start does.
+            None => (
+                Tensor::zeros(shape, DType::F32, &Device::Cpu)?,
+                vec![0.0; members],
+            ),
+        };
         let mut weights = Weights::default();
-        // From zero, so that the head's first word is "I do not know"; the loss is convex, any start does.
-        weights.register(
-            "linear.weight",
-            Tensor::zeros((members, pooling.width()), DType::F32, &Device::Cpu)?,
-        )?;
+        weights.register("linear.weight", start)?;
         Ok(Some(Self {
             weights,
+            bias,
+            goes_on: setting.own_head.is_some(),
             pooling,
+            held_out_pairs: setting.held_out,
+            encoder: setting.encoder,
             counts: counts(members, setting.train.len(), request.config.seed),
             pairs: setting.train,
             train,
@@ -108,9 +126,10 @@ impl Learner for Head<'_> {
             let texts = self.pairs.texts_of(pair);
             let vectors = self.train.vectors(texts.clone(), &mut buffer)?;
             for (member, weight) in weight.chunks_exact(width).enumerate() {
+                let bias = self.bias[member];
                 let rewards: Vec<f64> = vectors
                     .chunks_exact(width)
-                    .map(|vector| f64::from(dot(weight, vector)))
+                    .map(|vector| f64::from(dot(weight, vector) + bias))
                     .collect();
                 let mut own = Seen::default();
                 let slopes = losses.slopes(pair, &rewards, &mut own);
@@ -128,30 +147,46 @@ impl Learner for Head<'_> {
         Ok(seen)
     }
 
-    fn held_out(&mut self, _stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError> {
+    fn alike(&self) -> Result<[Vec<usize>; 2], TrainError> {
+        Ok([
+            alike::by_embeddings(self.pairs, &self.train, self.encoder)?,
+            alike::by_embeddings(self.held_out_pairs, &self.held_out, self.encoder)?,
+        ])
+    }
+
+    fn held_out(&mut self, _stop: &AtomicBool) -> Result<Option<Vec<Rewarded>>, TrainError> {
         let (weight, width) = (Floats::of(self.weight())?, self.pooling.width());
-        let reward = |vector: &[f32]| {
-            let members = weight.chunks_exact(width);
-            members.map(|weight| dot(weight, vector)).sum::<f32>() / self.counts.len() as f32
+        let members = self.counts.len();
+        let mut own = vec![0.0; members];
+        let mut reward = |vector: &[f32]| {
+            for ((to, weight), bias) in own.iter_mut().zip(weight.chunks_exact(width)).zip(&self.bias) {
+                *to = dot(weight, vector) + bias;
+            }
+            let mean = own.iter().sum::<f32>() / members as f32;
+            (mean, spread_of(&own, mean))
         };
         let mut buffer = Vec::new();
-        let mut rewards = Vec::with_capacity(self.held_out.len() / 2);
+        let mut rewarded = Vec::with_capacity(self.held_out.len() / 2);
         for pair in 0..self.held_out.len() / 2 {
             let vectors = self.held_out.vectors(2 * pair..2 * pair + 2, &mut buffer)?;
-            rewards.push([reward(&vectors[..width]), reward(&vectors[width..])]);
+            let [chosen, rejected] = [reward(&vectors[..width]), reward(&vectors[width..])];
+            rewarded.push(Rewarded {
+                rewards: [chosen.0, rejected.0],
+                spreads: (members > 1).then_some([chosen.1, rejected.1]),
+            });
         }
-        Ok(Some(rewards))
+        Ok(Some(rewarded))
     }
 
     fn can_shift(&self) -> bool {
-        true
+        !self.goes_on
     }
 
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError> {
         let members = self.counts.len();
         let heads = Linear {
             weight: self.weight().copy()?,
-            bias: vec![shift as f32; members],
+            bias: self.bias.iter().map(|bias| bias + shift as f32).collect(),
         };
         if members == 1 {
             return parts.save_head(folder, self.pooling, &[heads]);

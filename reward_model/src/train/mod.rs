@@ -1,5 +1,7 @@
 //! Training: what is asked for, what is learnt (a [`Learner`]'s business), and from where a run starts or goes on.
 
+mod alike;
+mod begin;
 mod check;
 mod engine;
 #[cfg(test)]
@@ -26,16 +28,20 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use begin::{Begin, RULES};
 pub use events::Event;
+use identity::Identity;
 pub(crate) use identity::hash_model;
 use losses::{PairLosses, Seen};
 use pairs::Pairs;
 pub use pairs::{PairSource, Take};
+pub use watch::Best;
 pub(crate) use watch::Watch;
 
 use candle_core::Device;
 
 use crate::backbone::{Family, ModelConfig, Weights};
+use crate::base::MeanHead;
 use crate::checkpoint::{Checkpoints, State};
 use crate::config::{Method, PoolBy, TrainConfig};
 use crate::data::{Cut, Encoder, Pair};
@@ -62,11 +68,15 @@ pub struct TrainRequest<P = Vec<Pair>> {
 }
 
 /// A request as the run sees it.
+#[derive(Clone, Copy)]
 struct Request<'a> {
+    /// As [`begin::Begin`] has it.
     config: &'a TrainConfig,
+    /// The base model's folder as it was named.
+    base_model: &'a Path,
     train: &'a dyn PairSource,
     /// Rankings are taken apart: what is measured is which of two is preferred.
-    held_out: Cow<'a, [Pair]>,
+    held_out: &'a [Pair],
     run_dir: &'a Path,
     cache_dir: &'a Path,
     threads: Option<usize>,
@@ -114,12 +124,22 @@ trait Learner {
         loss: &PairLosses,
         gradients: &mut [Vec<f32>],
     ) -> Result<Seen, TrainError>;
-    /// Rewards of the held-out pairs; nothing when `stop` was raised on the way.
-    fn held_out(&mut self, stop: &AtomicBool) -> Result<Option<Vec<[f32; 2]>>, TrainError>;
-    /// Whether the model has a bias that moves all rewards.
+    /// Places of the training and the held-out pairs whose responses are one text to the model.
+    fn alike(&self) -> Result<[Vec<usize>; 2], TrainError>;
+    /// What the held-out pairs get; nothing when `stop` was raised on the way.
+    fn held_out(&mut self, stop: &AtomicBool) -> Result<Option<Vec<Rewarded>>, TrainError>;
+    /// Whether the model has a bias that moves all rewards, and whose zero means nothing yet.
     fn can_shift(&self) -> bool;
     /// Moves all rewards by `shift`, if it can, and writes the folder.
     fn save(&self, folder: &Path, parts: &Parts, shift: f64) -> Result<(), ModelError>;
+}
+
+/// What a held-out pair's two responses get.
+#[derive(Debug, Clone, Copy)]
+struct Rewarded {
+    rewards: [f32; 2],
+    /// By an ensemble.
+    spreads: Option<[f32; 2]>,
 }
 
 /// Trains a model, or goes on with one: a run folder that holds a checkpoint of the same settings, pairs and base model
@@ -134,10 +154,12 @@ pub fn train<P: PairSource>(
     on_event: &mut dyn FnMut(Event),
     stop: &AtomicBool,
 ) -> Result<TrainOutcome, TrainError> {
+    let held_out = taken_apart(&request.held_out);
     let request = Request {
         config: &request.config,
+        base_model: &request.config.base_model,
         train: &request.train,
-        held_out: taken_apart(&request.held_out),
+        held_out: &held_out,
         run_dir: &request.run_dir,
         cache_dir: &request.cache_dir,
         threads: request.threads,
@@ -151,13 +173,13 @@ fn train_on(
     stop: &AtomicBool,
 ) -> Result<TrainOutcome, TrainError> {
     let started = Instant::now();
-    let config = request.config;
-    check::check(config)?;
-    let device = check::device(config)?;
+    let asked = request.config;
+    check::check(asked)?;
+    let device = check::device(asked)?;
     // Both read much and wait for nothing else.
     let (train, base_hash) = std::thread::scope(|scope| {
-        let base_hash = scope.spawn(|| hash_model(&config.base_model));
-        let train = Pairs::survey(request.train, config);
+        let base_hash = scope.spawn(|| hash_model(&asked.base_model));
+        let train = Pairs::survey(request.train, asked);
         (train, base_hash.join())
     });
     let train = train?;
@@ -165,66 +187,101 @@ fn train_on(
         return Err(TrainError::NoPairs);
     }
     let base_hash = base_hash.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    let held_out: &[Pair] = &request.held_out;
-    let held_out = Pairs::survey(&held_out, config)?;
-    check::needs_held_out(config, held_out.len())?;
-    let fingerprint = identity::fingerprint(config, &base_hash, [&train.hash, &held_out.hash]);
-    let changed = || TrainError::Changed {
-        run_dir: request.run_dir.to_owned(),
-    };
-    let model_dir = request.run_dir.join("model");
-    if let Some(about) = About::load(&model_dir)? {
-        if about.fingerprint != fingerprint {
-            return Err(changed());
-        }
-        on_event(Event::Finished {
-            metrics: about.metrics,
-            seconds: about.seconds,
-        });
-        return Ok(TrainOutcome::Finished {
-            model_dir,
-            about: Box::new(about),
-        });
-    }
+    let held_out = Pairs::survey(&request.held_out, asked)?;
+    check::needs_held_out(asked, held_out.len())?;
     let checkpoints = Checkpoints::new(request.run_dir);
     let state = checkpoints.last()?;
+    let rules = state.as_ref().map_or(RULES, |state| state.rules);
+    let begin = Begin::new(asked, rules)?;
+    let identity = Identity {
+        config: asked,
+        base: &base_hash,
+        head: begin.head.as_ref().map(identity::hash_head),
+        pairs: [&train.hash, &held_out.hash],
+    };
+    if let Some(about) = About::load(&request.run_dir.join("model"))? {
+        return finished_before(request, about, &identity, on_event);
+    }
     if state
         .as_ref()
-        .is_some_and(|state| state.fingerprint != fingerprint)
+        .is_some_and(|state| !identity.is(&state.fingerprint))
     {
-        return Err(changed());
+        return Err(changed(request));
     }
     std::fs::create_dir_all(request.run_dir).map_err(ModelError::file(request.run_dir))?;
+    let state = State {
+        fingerprint: identity.fingerprint(),
+        rules,
+        ..state.unwrap_or_default()
+    };
+    if let (Some(note), 0) = (begin.note, state.step) {
+        on_event(Event::Note {
+            text: note.to_owned(),
+        });
+    }
     let lanes = Lanes::new(request.threads)?;
-    let encoder = encoder(config)?;
+    let encoder = encoder(&begin.config)?;
+    let request = Request {
+        config: &begin.config,
+        ..*request
+    };
     let setting = Setting {
-        request,
+        request: &request,
         train: &train,
         held_out: &held_out,
         encoder: &encoder,
         lanes: &lanes,
         base_hash: &base_hash,
+        own_head: begin.head.as_ref(),
         device: &device,
     };
-    let state = state.unwrap_or_else(|| State {
-        fingerprint,
-        ..State::default()
-    });
-    let mut learner: Box<dyn Learner> = match config.method {
+    let mut learner: Box<dyn Learner> = match asked.method {
         Method::Head => match head::Head::new(&setting, stop, on_event)? {
             Some(head) => Box::new(head),
             None => return Ok(TrainOutcome::Stopped { step: state.step }),
         },
         Method::Lora | Method::Layers | Method::Full => Box::new(full::Full::new(&setting)?),
     };
+    let alike = match rules {
+        0 => Default::default(),
+        _ => learner.alike()?,
+    };
+    check::tell_something(&request, &train, &alike)?;
     let start = run::Start {
         setting,
         learner: learner.as_mut(),
+        alike,
         checkpoints,
         state,
         started,
     };
     run::Run::new(start)?.go(on_event, stop)
+}
+
+fn changed(request: &Request) -> TrainError {
+    TrainError::Changed {
+        run_dir: request.run_dir.to_owned(),
+    }
+}
+
+/// The run's folder holds its model already.
+fn finished_before(
+    request: &Request,
+    about: About,
+    identity: &Identity,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<TrainOutcome, TrainError> {
+    if !identity.is(&about.fingerprint) {
+        return Err(changed(request));
+    }
+    on_event(Event::Finished {
+        metrics: about.metrics,
+        seconds: about.seconds,
+    });
+    Ok(TrainOutcome::Finished {
+        model_dir: request.run_dir.join("model"),
+        about: Box::new(about),
+    })
 }
 
 fn encoder(config: &TrainConfig) -> Result<Encoder, ModelError> {
@@ -247,5 +304,7 @@ struct Setting<'a> {
     encoder: &'a Encoder,
     lanes: &'a Lanes,
     base_hash: &'a str,
+    /// The base model's own head, if the run goes on from it.
+    own_head: Option<&'a MeanHead>,
     device: &'a Device,
 }

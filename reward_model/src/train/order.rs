@@ -5,7 +5,10 @@ use crate::random::Random;
 
 /// The batches of the epoch at hand, as many together as are summed into a step.
 pub(super) struct Batches {
+    /// Of the pairs that are learnt from.
     lengths: Vec<u32>,
+    /// Where these are among all pairs; nothing where they are all.
+    places: Option<Vec<u32>>,
     size: usize,
     accumulate: usize,
     seed: Option<u64>,
@@ -31,10 +34,17 @@ impl Order {
 }
 
 impl Batches {
-    /// For training pairs with texts of these lengths.
-    pub fn new(lengths: Vec<u32>, config: &TrainConfig) -> Self {
+    /// For training pairs with texts of these lengths, but for those at the places `left_out`, which are sorted.
+    pub fn new(mut lengths: Vec<u32>, left_out: &[usize], config: &TrainConfig) -> Self {
+        let kept = |place: &u32| left_out.binary_search(&(*place as usize)).is_err();
+        let places: Option<Vec<u32>> =
+            (!left_out.is_empty()).then(|| places(lengths.len()).into_iter().filter(kept).collect());
+        if let Some(places) = &places {
+            lengths = places.iter().map(|&place| lengths[place as usize]).collect();
+        }
         Self {
             lengths,
+            places,
             size: config.batch_pairs,
             accumulate: config.accumulate,
             seed: config.shuffle.then_some(config.seed),
@@ -57,7 +67,10 @@ impl Batches {
         let end = (start + self.accumulate).min(self.order.batches.len());
         let batches = (start..end).flat_map(|i| self.order.batch(i, self.size));
         self.batch.clear();
-        self.batch.extend(batches);
+        match &self.places {
+            Some(places) => self.batch.extend(batches.map(|pair| places[pair] as usize)),
+            None => self.batch.extend(batches),
+        }
         &self.batch
     }
 }
@@ -116,9 +129,12 @@ mod tests {
             shuffle: false,
             ..TrainConfig::full()
         };
-        let mut batches = Batches::new(vec![1; 5], &config);
+        let mut batches = Batches::new(vec![1; 5], &[], &config);
         assert_eq!(batches.of(0, 0), [0, 1, 2, 3]);
         assert_eq!(batches.of(0, 1), [4]);
+        let mut batches = Batches::new(vec![1; 7], &[1, 4], &config);
+        assert_eq!(batches.of(0, 0), [0, 2, 3, 5]);
+        assert_eq!(batches.of(0, 1), [6]);
     }
 
     #[test]

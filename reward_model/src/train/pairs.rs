@@ -117,6 +117,11 @@ impl<'a> Pairs<'a> {
         self.first[pair] as usize..self.first[pair + 1] as usize
     }
 
+    /// Goes through the source again, pair by pair.
+    pub fn each(&self, take: &mut Take) -> Result<(), TrainError> {
+        self.source.each(take)
+    }
+
     /// Goes through the source again and hands over the texts of all responses, written as the model reads them, some
     /// megabytes at a time, until `take` breaks.
     ///

@@ -1,5 +1,7 @@
 //! The loop: a step, now and then an evaluation and a checkpoint, and the end.
 
+mod finish;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -8,18 +10,21 @@ use super::losses::{PairLosses, Seen};
 use super::order::Batches;
 use super::plan::Plan;
 use super::speed::Speed;
-use super::{Event, Learner, Setting, TrainOutcome};
-use crate::checkpoint::{Checkpoints, State, write_folder};
+use super::{Event, Learner, Rewarded, Setting, TrainOutcome};
+use crate::checkpoint::{Checkpoints, State};
 use crate::config::Keep;
+use crate::data::Pair;
 use crate::error::TrainError;
 use crate::evaluate::{Metrics, ScoredPair, evaluate};
 use crate::optimizer::{Optimizer, Update, empty, norm};
-use crate::save::{About, Parts};
+use crate::predictions::Prediction;
 
 /// What a run starts from.
 pub(super) struct Start<'a> {
     pub setting: Setting<'a>,
     pub learner: &'a mut dyn Learner,
+    /// Places of the training and the held-out pairs that are left out: to the model their responses are one text.
+    pub alike: [Vec<usize>; 2],
     pub checkpoints: Checkpoints,
     /// Of the last checkpoint, or a new one.
     pub state: State,
@@ -29,8 +34,11 @@ pub(super) struct Start<'a> {
 pub(super) struct Run<'a> {
     setting: Setting<'a>,
     learner: &'a mut dyn Learner,
+    alike: [Vec<usize>; 2],
     checkpoints: Checkpoints,
     state: State,
+    /// What the last evaluation of this start made of each pair, and its step.
+    predictions: Option<(u64, Vec<Prediction>)>,
     plan: Plan,
     batches: Batches,
     optimizer: Optimizer,
@@ -43,6 +51,8 @@ struct Clock {
     started: Instant,
     seconds_before: f64,
     first_step: u64,
+    /// When its first step began: texts are read and embedded before.
+    stepping: Instant,
     written: Instant,
     speed: Speed,
 }
@@ -66,6 +76,7 @@ impl<'a> Run<'a> {
         let Start {
             setting,
             learner,
+            alike,
             checkpoints,
             state,
             started,
@@ -78,14 +89,17 @@ impl<'a> Run<'a> {
         }
         let lengths = learner.lengths();
         Ok(Self {
-            plan: Plan::new(config, lengths.len()),
-            batches: Batches::new(lengths, config),
+            plan: Plan::new(config, lengths.len() - alike[0].len()),
+            batches: Batches::new(lengths, &alike[0], config),
+            alike,
+            predictions: None,
             optimizer,
             gradients: weights.sizes().into_iter().map(|n| vec![0.0; n]).collect(),
             clock: Clock {
                 started,
                 seconds_before: state.seconds,
                 first_step: state.step,
+                stepping: Instant::now(),
                 written: Instant::now(),
                 speed: Speed::new(),
             },
@@ -103,13 +117,16 @@ impl<'a> Run<'a> {
         stop: &AtomicBool,
     ) -> Result<TrainOutcome, TrainError> {
         let [train_cut, held_out_cut] = self.learner.cut();
+        let [train_pairs, held_out_pairs] = self.counts();
+        self.clock.stepping = Instant::now();
         on_event(Event::Started {
-            train_pairs: self.setting.train.len(),
-            held_out_pairs: self.setting.request.held_out.len(),
+            train_pairs,
+            held_out_pairs,
             steps: self.plan.steps,
             first_step: self.state.step,
             train_cut,
             held_out_cut,
+            alike: [self.alike[0].len(), self.alike[1].len()],
         });
         loop {
             self.evaluate_if_due(on_event, stop)?;
@@ -132,6 +149,12 @@ impl<'a> Run<'a> {
                 self.write_checkpoint(on_event)?;
             }
         }
+    }
+
+    /// Pairs that are learnt from, and pairs held out.
+    fn counts(&self) -> [usize; 2] {
+        let all = [self.setting.train.len(), self.setting.held_out.len()];
+        [all[0] - self.alike[0].len(), all[1] - self.alike[1].len()]
     }
 
     /// One batch: gradients, their norm limited, an update.
@@ -190,7 +213,7 @@ impl<'a> Run<'a> {
     fn told(&self, done: &Done) -> Event {
         let (step, steps) = (self.state.step, self.plan.steps);
         let here = (step - self.clock.first_step) as f64;
-        let seconds_a_step = self.clock.started.elapsed().as_secs_f64() / here;
+        let seconds_a_step = self.clock.stepping.elapsed().as_secs_f64() / here;
         let [reward_mean, reward_spread] = done.seen.rewards();
         Event::Step {
             step,
@@ -220,8 +243,8 @@ impl<'a> Run<'a> {
         if is_done || !self.plan.evaluates(step) {
             return Ok(());
         }
-        if let Some(rewards) = self.learner.held_out(stop)? {
-            let metrics = self.measure(rewards)?;
+        if let Some(rewarded) = self.learner.held_out(stop)? {
+            let metrics = self.measure(&rewarded)?;
             self.state.evaluated = Some((step, metrics));
             if let Some(metrics) = metrics {
                 on_event(Event::Evaluated { step, steps, metrics });
@@ -235,22 +258,31 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Nothing without held-out pairs.
-    fn measure(&self, rewards: Vec<[f32; 2]>) -> Result<Option<Metrics>, TrainError> {
-        let request = self.setting.request;
-        if rewards.iter().flatten().any(|reward| !reward.is_finite()) {
-            let step = (self.state.step, Vec::new());
-            return Err(broken(Fault::NotFinite, step, request.config));
+    /// Nothing without held-out pairs that prefer something.
+    fn measure(&mut self, rewarded: &[Rewarded]) -> Result<Option<Metrics>, TrainError> {
+        let (request, step) = (self.setting.request, self.state.step);
+        if rewarded
+            .iter()
+            .flat_map(|one| one.rewards)
+            .any(|reward| !reward.is_finite())
+        {
+            return Err(broken(Fault::NotFinite, (step, Vec::new()), request.config));
         }
-        let preferred = rewards
-            .into_iter()
-            .zip(request.held_out.iter())
-            .filter(|(_, pair)| !pair.tied);
-        let scored = preferred.map(|(rewards, pair)| {
-            let lengths = [pair.chosen.chars().count(), pair.rejected.chars().count()];
-            ScoredPair { rewards, lengths }
-        });
-        Ok(evaluate(&scored.collect::<Vec<_>>()))
+        let says_something = |(place, (_, pair)): &(usize, (&Rewarded, &Pair))| {
+            !pair.tied && self.alike[1].binary_search(place).is_err()
+        };
+        let measured = rewarded.iter().zip(request.held_out).enumerate();
+        let (mut scored, mut predictions) = (Vec::new(), Vec::new());
+        for (_, (&Rewarded { rewards, spreads }, pair)) in measured.filter(says_something) {
+            scored.push(ScoredPair {
+                rewards,
+                spreads,
+                lengths: [pair.chosen.chars().count(), pair.rejected.chars().count()],
+            });
+            predictions.push(Prediction::new(&pair.id, rewards, spreads));
+        }
+        self.predictions = Some((step, predictions));
+        Ok(evaluate(&scored))
     }
 
     fn is_checkpoint_due(&self) -> bool {
@@ -270,57 +302,5 @@ impl<'a> Run<'a> {
         self.clock.written = Instant::now();
         self.clock.speed.pause();
         Ok(())
-    }
-
-    /// Saves the model and lets go of the checkpoints.
-    fn finish(self, on_event: &mut dyn FnMut(Event)) -> Result<TrainOutcome, TrainError> {
-        let request = self.setting.request;
-        let (mut step, mut metrics) = match self.state.evaluated {
-            Some((step, metrics)) => (step, metrics),
-            None => (self.state.step, None),
-        };
-        let kept = self
-            .state
-            .watch
-            .best
-            .filter(|_| request.config.keep == Keep::Best);
-        if let Some(best) = kept.filter(|best| best.step != self.state.step) {
-            self.checkpoints.restore_best(best.step, self.learner.weights())?;
-            (step, metrics) = (best.step, Some(best.metrics));
-        }
-        // The loss leaves the rewards' zero open; the held-out responses' mean is put there, where the model has a bias for it.
-        let mean = metrics.as_ref().map_or(0.0, |metrics| metrics.mean_reward);
-        let shift = if self.learner.can_shift() { -mean } else { 0.0 };
-        if let Some(metrics) = &mut metrics {
-            metrics.mean_reward += shift;
-            metrics.reward_range = metrics.reward_range.map(|reward| reward + shift);
-        }
-        let about = About {
-            config: request.config.clone(),
-            code_version: env!("CARGO_PKG_VERSION").to_owned(),
-            fingerprint: self.state.fingerprint.clone(),
-            data_hash: self.setting.train.hash.clone(),
-            train_pairs: self.setting.train.len(),
-            train_cut: self.learner.cut()[0],
-            step,
-            metrics,
-            seconds: self.clock.seconds(),
-        };
-        let model_dir = request.run_dir.join("model");
-        let parts = Parts {
-            base_model: &request.config.base_model,
-            encoder: self.setting.encoder,
-            about: &about,
-        };
-        write_folder(&model_dir, |folder| self.learner.save(folder, &parts, shift))?;
-        self.checkpoints.clear()?;
-        on_event(Event::Finished {
-            metrics: about.metrics,
-            seconds: about.seconds,
-        });
-        Ok(TrainOutcome::Finished {
-            model_dir,
-            about: Box::new(about),
-        })
     }
 }

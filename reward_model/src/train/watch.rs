@@ -24,8 +24,10 @@ pub(crate) struct Watch {
 
 /// An evaluation and its step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Best {
+pub struct Best {
+    /// Optimizer steps done.
     pub step: u64,
+    /// What was found.
     pub metrics: Metrics,
 }
 
@@ -77,6 +79,7 @@ mod tests {
         let with = |reward: f32| {
             let pair = ScoredPair {
                 rewards: [reward, 0.0],
+                spreads: None,
                 lengths: [1, 1],
             };
             evaluate(&[pair]).unwrap()

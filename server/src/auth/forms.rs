@@ -92,7 +92,7 @@ async fn set_up(
         return answer(
             &state,
             "/sign-in",
-            Flash::failed("The owner's account is already made."),
+            Flash::failed("The owner's account already exists."),
         );
     }
     let credentials = form.credentials();
@@ -203,7 +203,7 @@ async fn enter(state: &AppState, session: &mut AuthSession, given: Credentials, 
     let account = match session.authenticate(given).await {
         Ok(Some(account)) => account,
         Ok(None) => {
-            let flash = Flash::failed("This email address and password do not fit together.");
+            let flash = Flash::failed("Wrong email or password.");
             return answer(state, "/sign-in", flash);
         }
         Err(error) => return failed(&error),
@@ -244,7 +244,8 @@ impl NewAccount {
 
 fn gone() -> AppError {
     AppError::NotFound(
-        "This invitation has been used, has ended or was taken back. Ask for a new one.".into(),
+        "This invitation has been used, has ended or was cancelled. Ask whoever sent it for a new one."
+            .into(),
     )
 }
 

@@ -1,6 +1,6 @@
-//! The forms of the team: invitations, roles, who is disabled. All need the permission ManageTeam.
+//! The forms of the team: invitations (permission Invite), roles and who is disabled (permission ManageTeam).
 
-use app::flash::Flash;
+use app::{flash::Flash, text};
 use axum::{
     Form, Router,
     extract::{Path, State},
@@ -9,7 +9,10 @@ use axum::{
 };
 use domain::permission::{Permission, Role};
 use serde::Deserialize;
-use store::StoreError;
+use store::{
+    StoreError,
+    invite::{Invite, NewInvite},
+};
 use uuid::Uuid;
 
 use super::{
@@ -25,7 +28,7 @@ const PAGE: &str = "/team";
 pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/team/invites", post(invite))
-        .route("/team/invites/{id}/delete", post(delete_invite))
+        .route("/team/invites/{id}/cancel", post(cancel_invite))
         .route("/team/people/{id}/role", post(change_role))
         .route("/team/people/{id}/disable", post(disable))
         .route("/team/people/{id}/enable", post(enable))
@@ -38,49 +41,98 @@ struct RoleForm {
 
 impl RoleForm {
     fn role(&self) -> Result<Role, StoreError> {
-        self.role
-            .parse()
-            .map_err(|unknown: domain::permission::UnknownRole| StoreError::Invalid(unknown.to_string()))
+        role_of(&self.role)
     }
 }
 
-/// `POST /team/invites`: a link, shown on the next page, this once.
-async fn invite(State(state): State<AppState>, viewer: Viewer, Form(form): Form<RoleForm>) -> Response {
-    let owner = match viewer.may(Permission::ManageTeam) {
-        Ok(owner) => owner,
+#[derive(Deserialize)]
+struct InviteForm {
+    role: String,
+    #[serde(default)]
+    label: String,
+    /// How many people may join; empty: one.
+    #[serde(default)]
+    uses: String,
+    /// How many days it holds; empty: seven.
+    #[serde(default)]
+    days: String,
+}
+
+impl InviteForm {
+    fn checked(self, token_hash: String) -> Result<NewInvite, StoreError> {
+        let number = |text: &str, what: &str, default: u32| match text.trim() {
+            "" => Ok(default),
+            text => text
+                .parse()
+                .map_err(|_| StoreError::Invalid(format!("“{text}” is not a number of {what}."))),
+        };
+        Ok(NewInvite {
+            token_hash,
+            role: role_of(&self.role)?,
+            uses: number(&self.uses, "people", 1)?,
+            days: number(&self.days, "days", 7)?,
+            label: self.label,
+        })
+    }
+}
+
+fn role_of(text: &str) -> Result<Role, StoreError> {
+    text.parse()
+        .map_err(|unknown: domain::permission::UnknownRole| StoreError::Invalid(unknown.to_string()))
+}
+
+/// `POST /team/invites` (permission: Invite): a link, shown on the next page, this once.
+async fn invite(State(state): State<AppState>, viewer: Viewer, Form(form): Form<InviteForm>) -> Response {
+    let maker = match viewer.may(Permission::Invite) {
+        Ok(maker) => maker,
         Err(error) => return error.into_response(),
     };
     let token = new_secret();
-    let made = match form.role() {
-        Ok(role) => {
-            state
-                .store()
-                .insert_invite(&hash_secret(&token), role, owner.id)
-                .await
-        }
+    let made = match form.checked(hash_secret(&token)) {
+        Ok(new) => state.store().insert_invite(&maker, new).await,
         Err(error) => Err(error),
     };
     match made {
         Ok(invite) => {
-            tracing::info!(by = %owner.id, invite = %invite.id, role = invite.role.as_str(), "invited");
-            let text = format!(
-                "Send this link to the new {}. It works once, for seven days, and is shown only now.",
-                invite.role.as_str()
+            tracing::info!(
+                by = %maker.id, invite = %invite.id, role = invite.role.as_str(), uses = invite.uses_allowed,
+                "invited"
             );
             let link = format!("{}/join/{token}", state.services.public_url);
-            answer(&state, PAGE, Flash::secret(text, link))
+            answer(&state, PAGE, Flash::secret(whom_to_send(&invite), link))
         }
         Err(error) => refuse(&state, PAGE, error),
     }
 }
 
-/// `POST /team/invites/{id}/delete`.
-async fn delete_invite(State(state): State<AppState>, viewer: Viewer, Path(id): Path<Uuid>) -> Response {
-    if let Err(error) = viewer.may(Permission::ManageTeam) {
-        return error.into_response();
+fn whom_to_send(invite: &Invite) -> String {
+    let role = invite.role.as_str();
+    let until = text::date_time(invite.expires_at);
+    match invite.uses_allowed {
+        1 => {
+            format!("Send this link to the new {role}. It works once, until {until}, and is shown only now.")
+        }
+        uses => format!(
+            "Send this link to the new {role}s. Up to {uses} people can join by it until {until}. It is shown only now."
+        ),
     }
-    match state.store().delete_invite(id).await {
-        Ok(()) => answer(&state, PAGE, Flash::done("The invitation is taken back.")),
+}
+
+/// `POST /team/invites/{id}/cancel` (permission: Invite): one's own, or for owners anyone's.
+async fn cancel_invite(State(state): State<AppState>, viewer: Viewer, Path(id): Path<Uuid>) -> Response {
+    let user = match viewer.may(Permission::Invite) {
+        Ok(user) => user,
+        Err(error) => return error.into_response(),
+    };
+    match state.store().cancel_invite(&user, id).await {
+        Ok(()) => {
+            tracing::info!(by = %user.id, invite = %id, "invitation cancelled");
+            answer(
+                &state,
+                PAGE,
+                Flash::done("The invitation is cancelled: nobody can join by it any more."),
+            )
+        }
         Err(error) => refuse(&state, PAGE, error),
     }
 }

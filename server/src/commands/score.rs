@@ -5,16 +5,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::{anyhow, bail};
 use domain::{
-    formats::{Format, Lines},
+    formats::{Problem, Row, RowReader},
     run::{Device, Precision},
     score::{PromptText, ScoreItem, Scored},
 };
-use serde_json::{Value, json};
+use reward_model::{Example, ModelError, Scorer};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::{config::Config, hub, model, scoring::examples, worker::jobs::train::run_folder};
+use crate::{
+    config::Config,
+    hub, model,
+    reading::{ReadError, Records},
+    scoring::examples,
+    standalone::refused::refusal,
+    worker::jobs::train::run_folder,
+};
 
 /// Lines scored together.
 const BATCH: usize = 64;
@@ -22,10 +30,12 @@ const BATCH: usize = 64;
 /// How standard input is called where a line of it is at fault.
 const INPUT: &str = "standard input";
 
-/// The command's own flags. Reads JSON lines from standard input and writes one line for each to standard output:
+/// The command's own flags. Reads what import reads (JSON lines, a JSON list, a table; plain or gzip) from standard input and writes
+/// one line for each to standard output:
 /// `{"prompt": "…" or [{"role", "content"}], "responses": ["…"]}` becomes `{"scores": [{"reward", "tokens",
-/// "cut_tokens"}]}`; a line of preference, TRL's or Anthropic's HH, becomes `{"chosen": reward, "rejected": reward}`
-/// (null where both are the same text).
+/// "cut_tokens"}]}`, with the "spread" of an ensemble; a line of preference, TRL's or Anthropic's HH, becomes
+/// `{"chosen": reward, "rejected": reward}` (null where both are the same text), with "chosen_spread" and "rejected_spread" of an
+/// ensemble. Its other fields, such as an "id", are handed on. A line that cannot be read becomes {"error": why}; the others are scored.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The run whose model scores.
@@ -42,13 +52,25 @@ pub struct Args {
     device: Device,
 }
 
-/// What a line asks for; its responses are scored in their order.
+/// A line and what it asks for.
+struct Line {
+    number: u64,
+    asked: Asked,
+    /// Its fields that are handed on.
+    others: Map<String, Value>,
+    examples: Vec<Example>,
+}
+
+/// What is asked of a line's responses, which are scored in their order.
 enum Asked {
-    Responses(usize),
+    Responses,
     Preference,
     /// A preference between equal answers: it orders nothing.
     Nothing,
 }
+
+/// Fields that hold what is scored; they are not handed on.
+const SCORED: [&str; 4] = ["prompt", "responses", "chosen", "rejected"];
 
 /// Runs the command.
 pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
@@ -60,68 +82,152 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || score_lines(&folder, args.precision, args.device)).await?
 }
 
+/// Scores what can be read; a line that cannot says why in its place, and the command fails at the end.
 fn score_lines(folder: &Path, precision: Precision, device: Device) -> anyhow::Result<()> {
+    let unread = |error: ReadError| anyhow!("cannot read {INPUT}: {error}");
     let scorer = hub::load_scorer(folder, precision, device)?;
-    let mut lines = Lines::new(std::io::stdin().lock());
+    let mut records = Records::of_stream(std::io::stdin()).map_err(unread)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let (mut lines, mut refused, mut ending) = (0, 0, Ok(()));
     loop {
-        let (mut asked, mut items) = (Vec::new(), Vec::new());
-        while asked.len() < BATCH
-            && let Some((number, line)) = lines.next_line().context("cannot read standard input")?
-        {
-            let line = line.map_err(|problem| anyhow!(problem.on(number).located(INPUT)))?;
-            let (what, item) = read(number, line)?;
-            asked.push(what);
-            items.extend(item);
+        let mut batch = Vec::new();
+        while batch.len() < BATCH && ending.is_ok() {
+            match records.next_record() {
+                Ok(Some((number, record))) => batch.push(line(&scorer, number, record)),
+                Ok(None) => break,
+                // What came before is scored all the same.
+                Err(error) => ending = Err(unread(error)),
+            }
         }
-        if asked.is_empty() {
-            return Ok(out.flush()?);
+        if batch.is_empty() {
+            break;
         }
-        let scored = scorer.score(&examples(items), &mut |_, _| {})?;
-        let mut scored = scored.iter().map(model::scored);
-        for what in asked {
-            serde_json::to_writer(&mut out, &answer(&what, &mut scored))?;
+        lines += batch.len();
+        refused += batch.iter().filter(|line| line.is_err()).count();
+        for answer in answers(&scorer, batch)? {
+            serde_json::to_writer(&mut out, &answer)?;
             out.write_all(b"\n")?;
         }
         out.flush()?;
     }
+    out.flush()?;
+    ending?;
+    match refused {
+        0 => Ok(()),
+        refused => bail!("{refused} of {lines} lines are not scored: each says why in its place"),
+    }
 }
 
-/// A line of either kind.
-fn read(number: u64, line: &[u8]) -> anyhow::Result<(Asked, Option<ScoreItem>)> {
-    let Some(format) = Format::detect(line) else {
-        let item: ScoreItem = serde_json::from_slice(line).map_err(|error| {
-            // The line is all that serde_json sees: it is always its first.
-            let error = error.to_string().replace(" at line 1 column ", " at byte ");
-            anyhow!("{INPUT}:{number}: {error}")
-        })?;
-        return Ok((Asked::Responses(item.responses.len()), Some(item)));
-    };
-    match format.read(number, line) {
-        Ok(row) => {
-            let asked = match row.is_unjudged() {
-                true => Asked::Responses(row.responses.len()),
-                false => Asked::Preference,
-            };
-            let item = ScoreItem {
-                prompt: PromptText::Conversation(row.prompt),
-                responses: row.responses.into_iter().map(|one| one.content).collect(),
-            };
-            Ok((asked, Some(item)))
-        }
-        Err(fault) if fault.broken => Err(anyhow!(fault.located(INPUT))),
+/// A line that can be scored, or the sentence why it cannot.
+fn line(scorer: &Scorer, number: u64, record: Result<&[u8], Problem>) -> Result<Line, String> {
+    let read = record
+        .map_err(|problem| problem.on(number).located(INPUT))
+        .and_then(|record| read(number, record));
+    let checked = read.and_then(|line| match check(scorer, &line) {
+        Ok(()) => Ok(line),
+        Err(error) => Err(error.to_string()),
+    });
+    if let Err(sentence) = &checked {
+        eprintln!("not scored: {sentence}");
+    }
+    checked
+}
+
+/// A line of any shape that import reads.
+fn read(number: u64, record: &[u8]) -> Result<Line, String> {
+    let mut others: Map<String, Value> = serde_json::from_slice(record).unwrap_or_default();
+    others.retain(|field, _| !SCORED.contains(&field.as_str()));
+    let (asked, examples) = match RowReader::default().read(number, record) {
+        Ok(row) if row.is_unjudged() => (Asked::Responses, asked_of(row)),
+        Ok(row) => (Asked::Preference, asked_of(row)),
+        Err(fault) if fault.broken => return Err(fault.located(INPUT)),
         Err(fault) => {
             eprintln!("not scored: {}", fault.located(INPUT));
-            Ok((Asked::Nothing, None))
+            (Asked::Nothing, Vec::new())
         }
+    };
+    Ok(Line {
+        number,
+        asked,
+        others,
+        examples,
+    })
+}
+
+/// A prompt without words before responses is none.
+fn asked_of(row: Row) -> Vec<Example> {
+    let is_none = row.is_unjudged() && matches!(&row.prompt[..], [only] if only.content.is_empty());
+    let prompt = if is_none { Vec::new() } else { row.prompt };
+    examples(vec![ScoreItem {
+        prompt: PromptText::Conversation(prompt),
+        responses: row.responses.into_iter().map(|one| one.content).collect(),
+    }])
+}
+
+/// Whether the model can read a line's conversations.
+fn check(scorer: &Scorer, line: &Line) -> anyhow::Result<()> {
+    let refusal = line
+        .examples
+        .iter()
+        .find_map(|example| refusal(scorer.check(example)));
+    match refusal {
+        Some(reason) => bail!("{INPUT}:{}: {reason}", line.number),
+        None => Ok(()),
     }
 }
 
-fn answer(asked: &Asked, scored: &mut impl Iterator<Item = Scored>) -> Value {
-    let mut reward = || scored.next().map(|one| one.reward);
-    match asked {
-        Asked::Preference => json!({"chosen": reward(), "rejected": reward()}),
-        Asked::Nothing => json!({"chosen": null, "rejected": null}),
-        Asked::Responses(count) => json!({"scores": scored.take(*count).collect::<Vec<_>>()}),
+/// Scores lines together; each becomes an answer.
+fn answers(scorer: &Scorer, batch: Vec<Result<Line, String>>) -> anyhow::Result<Vec<Map<String, Value>>> {
+    let (mut lines, mut refused) = (Vec::new(), Vec::new());
+    for (place, line) in batch.into_iter().enumerate() {
+        match line {
+            Ok(line) => lines.push(line),
+            Err(sentence) => refused.push((place, sentence)),
+        }
     }
+    let counts: Vec<usize> = lines.iter().map(|line| line.examples.len()).collect();
+    let examples: Vec<Example> = lines
+        .iter_mut()
+        .flat_map(|line| std::mem::take(&mut line.examples))
+        .collect();
+    let scored = scorer
+        .score(&examples, &mut |_, _| {})
+        .map_err(|error| match error {
+            ModelError::NotFinite { place, cause } => {
+                let mut behind = 0;
+                let is_of = |count: &usize| {
+                    behind += count;
+                    place < behind
+                };
+                let number = counts.iter().position(is_of).map_or(0, |line| lines[line].number);
+                anyhow!("{INPUT}:{number}: the model gives no finite reward: {cause}")
+            }
+            error => anyhow!("{error}"),
+        })?;
+    let mut scored = scored.iter().map(model::scored);
+    let answered = lines.into_iter().zip(counts);
+    let mut answers: Vec<_> = answered
+        .map(|(line, count)| answer(line, scored.by_ref().take(count).collect()))
+        .collect();
+    for (place, sentence) in refused {
+        answers.insert(place, Map::from_iter([("error".to_owned(), json!(sentence))]));
+    }
+    Ok(answers)
+}
+
+fn answer(line: Line, scored: Vec<Scored>) -> Map<String, Value> {
+    let mut answer = line.others;
+    match line.asked {
+        Asked::Responses => drop(answer.insert("scores".to_owned(), json!(scored))),
+        Asked::Preference | Asked::Nothing => {
+            for (place, side) in ["chosen", "rejected"].into_iter().enumerate() {
+                let one = scored.get(place);
+                answer.insert(side.to_owned(), json!(one.map(|one| one.reward)));
+                if let Some(spread) = one.and_then(|one| one.spread) {
+                    answer.insert(format!("{side}_spread"), json!(spread));
+                }
+            }
+        }
+    }
+    answer
 }

@@ -8,19 +8,23 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use domain::{import::OnError, run::Method};
-use reward_model::{About, Event, Metrics, TrainConfig, TrainError, TrainOutcome, TrainRequest};
+use reward_model::{
+    About, Encoder, Event, TrainConfig, TrainError, TrainOutcome, TrainRequest, longest_text,
+};
 use serde_json::json;
 
 use super::{serve::stop_signal, setting_flags::SettingFlags};
 use crate::{
     hub,
+    reading::Input,
     standalone::{
         curves,
         history::{History, Recorder},
         preference_files::{self, LeftOut},
         progress::Progress,
+        refused::Reads,
         run_config,
-        split::{self, Split},
+        split::{Source, Split},
         summary::{self, Rows, peak_memory_mib},
     },
     worker::{Stop, StopReason},
@@ -87,11 +91,15 @@ pub async fn run(choice: FileChoice) -> anyhow::Result<()> {
     done?
 }
 
-fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
+fn train(mut choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
+    // What comes through a stream is gone through several times.
+    let data = Input::all_at(&choice.files.data)?;
+    choice.files.data = data.iter().map(|input| input.path().to_owned()).collect();
     let out = choice.files.out.clone().context("name a folder with --out")?;
-    let mut config = config(&choice)?;
-    config.base_model = hub::find_or_fetch(&config.base_model)?;
-    let split = split(&choice)?;
+    let config = config(&choice)?;
+    let reads =
+        Reads::by(Encoder::load(&config.base_model, config.max_tokens).map_err(|error| anyhow!("{error}"))?);
+    let split = split(&choice, reads)?;
     let request = TrainRequest {
         config,
         train: split.train,
@@ -103,10 +111,11 @@ fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
     let unwritten = || format!("cannot keep the run's course in {}", out.display());
     let _alone = Alone::in_folder(&out)?;
     let mut recorder = Recorder::open(&out).with_context(unwritten)?;
-    let mut problem = None;
+    let (mut problem, mut has_begun) = (None, false);
     let progress = Progress::new("starts");
     let mut on_event = |event: Event| {
         progress.follow(&event);
+        has_begun |= matches!(event, Event::Embedding { .. } | Event::Started { .. });
         if let Err(error) = recorder.record(&event) {
             problem.get_or_insert(error);
         }
@@ -136,10 +145,13 @@ fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
             bail!("stopped after step {step}; the same command goes on from there")
         }
         TrainOutcome::Finished { model_dir, about } => {
-            let metrics = about.metrics;
-            let counts = [about.train_pairs, request.held_out.len()];
-            write_metrics(&out, &about, metrics.as_ref(), counts).with_context(unwritten)?;
-            print!("{}", summary::table(&rows(&model_dir, &about, metrics, counts)));
+            if !has_begun {
+                eprintln!(
+                    "This run has ended before: nothing is trained anew, and what it came to is told once more. Another --out begins another run."
+                );
+            }
+            write_metrics(&out, &about).with_context(unwritten)?;
+            print!("{}", summary::table(&rows(&model_dir, &about)));
             Ok(())
         }
     }
@@ -193,24 +205,36 @@ fn config(choice: &FileChoice) -> anyhow::Result<TrainConfig> {
         let base = base.to_str().context("the path of the base model is not UTF-8")?;
         flags.insert("base_model".to_owned(), json!(base));
     }
-    run_config::load(
-        choice.files.config.as_deref(),
-        flags,
-        choice.base_model.as_deref(),
-    )
+    let file = choice.files.config.as_deref();
+    let is_asked = flags.contains_key(MAX_TOKENS) || run_config::sets(file, MAX_TOKENS)?;
+    let mut config = run_config::load(file, flags, choice.base_model.as_deref())?;
+    config.base_model = hub::find_or_fetch(&config.base_model)?;
+    if !is_asked {
+        // The default is for models that read as much; others read what they can.
+        let longest = longest_text(&config.base_model).map_err(|error| anyhow!("{error}"))?;
+        config.max_tokens = config.max_tokens.min(longest);
+    }
+    Ok(config)
 }
 
+const MAX_TOKENS: &str = "max_tokens";
+
 /// Goes through the files, says what is left out, and divides the rest.
-fn split(choice: &FileChoice) -> anyhow::Result<Split> {
+fn split(choice: &FileChoice, reads: Reads) -> anyhow::Result<Split> {
     let share = choice.files.held_out_share.unwrap_or(0.1);
     if !(0.0..1.0).contains(&share) {
         bail!("--held-out-share: must be at least 0 and below 1, not {share}");
     }
     let on_error = choice.files.on_error.unwrap_or_default();
-    let data = &choice.files.data;
+    let source = Source {
+        files: &choice.files.data,
+        on_error,
+        reads,
+    };
     if choice.held_out.is_empty() {
-        let split = split::by_share(data, on_error, share, choice.split_seed)?;
+        let split = source.by_share(share, choice.split_seed)?;
         tell_left_out(&split.left_out);
+        split.refused.settle(on_error)?;
         return Ok(split);
     }
     let files: Vec<PathBuf> = choice.held_out.iter().map(PathBuf::from).collect();
@@ -224,9 +248,10 @@ fn split(choice: &FileChoice) -> anyhow::Result<Split> {
         );
     }
     let held_out = preference_files::read(&files, on_error)?;
-    let split = split::against(data, on_error, held_out.pairs)?;
+    let split = source.against(held_out.pairs)?;
     tell_left_out(&split.left_out);
     tell_left_out(&held_out.left_out);
+    split.refused.settle(on_error)?;
     if split.overlapping > 0 {
         eprintln!(
             "{} pairs are not learnt from: their prompts are held out.",
@@ -246,11 +271,32 @@ pub fn tell_left_out(left_out: &LeftOut) {
     }
 }
 
-fn rows(model_dir: &Path, about: &About, metrics: Option<Metrics>, [train, held_out]: [usize; 2]) -> Rows {
-    let mut rows = vec![("pairs", format!("{train} to learn from, {held_out} held out"))];
-    match metrics {
-        Some(metrics) => rows.extend(summary::of_metrics(&metrics)),
+fn rows(model_dir: &Path, about: &About) -> Rows {
+    let pairs = format!(
+        "{} to learn from, {} held out",
+        about.train_pairs,
+        held_out_pairs(about)
+    );
+    let mut rows = vec![("pairs", pairs)];
+    if about.alike != [0, 0] {
+        let [train, held_out] = about.alike;
+        rows.push((
+            "one text to the model",
+            format!("{train} and {held_out} more, left out"),
+        ));
+    }
+    match &about.metrics {
+        Some(metrics) => rows.extend(summary::of_metrics(metrics)),
         None => rows.push(("accuracy", "not measured: no pairs are held out".to_owned())),
+    }
+    if let Some(better) = &about.better {
+        let sentence = format!(
+            "step {} had accuracy {:.1} % and log loss {:.4}; the last weights are saved, --keep best saves those",
+            better.step,
+            100.0 * better.metrics.accuracy.value,
+            better.metrics.log_loss
+        );
+        rows.push(("better on the way", sentence));
     }
     let cut = about.train_cut;
     rows.push(("texts cut", format!("{} of {}", cut.cut_texts, cut.texts)));
@@ -262,20 +308,24 @@ fn rows(model_dir: &Path, about: &About, metrics: Option<Metrics>, [train, held_
     rows
 }
 
+/// Models of version 0.1.0 say only how many were measured.
+fn held_out_pairs(about: &About) -> usize {
+    about
+        .held_out_pairs
+        .max(about.metrics.map_or(0, |metrics| metrics.pairs))
+}
+
 fn write_curves(out: &Path, history: &History) -> std::io::Result<()> {
     fs::write(out.join("curves.svg"), curves::svg(history))
 }
 
-fn write_metrics(
-    out: &Path,
-    about: &About,
-    metrics: Option<&Metrics>,
-    [train, held_out]: [usize; 2],
-) -> std::io::Result<()> {
+fn write_metrics(out: &Path, about: &About) -> std::io::Result<()> {
     let content = json!({
-        "metrics": metrics,
-        "train_pairs": train,
-        "held_out_pairs": held_out,
+        "metrics": about.metrics,
+        "train_pairs": about.train_pairs,
+        "held_out_pairs": held_out_pairs(about),
+        "alike": { "train": about.alike[0], "held_out": about.alike[1] },
+        "better": about.better,
         "train_cut": about.train_cut,
         "seconds": about.seconds,
         "peak_memory_mib": peak_memory_mib(),

@@ -218,7 +218,10 @@ fn formula_at(source: &str, at: usize, block: &Range<usize>, ends: &mut Ends) ->
     } else if rest.starts_with("\\[") {
         let found = between("\\[", ends.next(source, "\\]", at + 2), true)?;
         // `\[x\]` is also how brackets are kept from being a link.
-        let alone = source[..at].trim_end_matches([' ', '\t']).ends_with('\n') || at == 0;
+        let before = source[..at].trim_end_matches([' ', '\t']);
+        let behind = source[found.whole.end..].trim_start_matches([' ', '\t']);
+        let starts = before.is_empty() || before.ends_with('\n');
+        let alone = starts && (behind.is_empty() || behind.starts_with('\n'));
         (alone || reads_like_tex(&source[found.body.clone()])).then_some(found)
     } else if let Some(name) = rest.strip_prefix("\\begin{") {
         let name = ENVIRONMENTS
@@ -276,16 +279,13 @@ struct Ends(Vec<(String, usize)>);
 
 impl Ends {
     fn next(&mut self, source: &str, end: &str, from: usize) -> Option<usize> {
-        let index = match self.0.iter().position(|(known, _)| known == end) {
-            Some(index) => index,
-            None => {
-                self.0.push((end.to_owned(), 0));
-                self.0.len() - 1
-            }
+        let look = || source[from..].find(end).map_or(usize::MAX, |at| from + at);
+        let known = match self.0.iter().position(|(known, _)| known == end) {
+            Some(index) => &mut self.0[index].1,
+            None => &mut self.0.push_mut((end.to_owned(), look())).1,
         };
-        let known = &mut self.0[index].1;
         if *known < from {
-            *known = source[from..].find(end).map_or(usize::MAX, |at| from + at);
+            *known = look();
         }
         (*known != usize::MAX).then_some(*known)
     }

@@ -55,19 +55,17 @@ impl Input {
         keep(stream, &name, folder)
     }
 
+    /// The same for several, kept in the system's folder for what is temporary.
+    ///
+    /// # Errors
+    /// As [`Input::at`].
+    pub fn all_at(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
+        let folder = std::env::temp_dir();
+        paths.iter().map(|path| Input::at(path, &folder)).collect()
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Where the file lies for whoever removes it later.
-    pub fn into_path(mut self) -> PathBuf {
-        self.kept = None;
-        std::mem::take(&mut self.path)
-    }
-
-    /// Whether it came through a stream.
-    pub fn is_kept(&self) -> bool {
-        self.kept.is_some()
     }
 }
 

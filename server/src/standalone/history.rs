@@ -110,7 +110,7 @@ impl Recorder {
                 self.write(event)
             }
             Event::Checkpointed { .. } | Event::Finished { .. } => self.flush(),
-            Event::Embedding { .. } => Ok(()),
+            Event::Embedding { .. } | Event::Note { .. } => Ok(()),
         }
     }
 
@@ -166,6 +166,7 @@ mod tests {
             first_step,
             train_cut: reward_model::Cut::default(),
             held_out_cut: reward_model::Cut::default(),
+            alike: [0, 0],
         }
     }
 

@@ -4,6 +4,7 @@ pub mod curves;
 pub mod history;
 pub mod preference_files;
 pub mod progress;
+pub mod refused;
 pub mod run_config;
 pub mod split;
 pub mod summary;

@@ -47,11 +47,13 @@ impl Progress {
                 self.bar.set_message("reads the texts");
                 self.set(*done, *total);
             }
+            Event::Note { text } => self.say(text),
             Event::Started {
                 train_pairs,
                 held_out_pairs,
                 steps,
                 first_step,
+                alike,
                 ..
             } => {
                 self.bar.set_length(*steps);
@@ -65,6 +67,9 @@ impl Progress {
                 self.say(&format!(
                     "{train_pairs} pairs to learn from, {held_out_pairs} held out, {steps} steps{from}"
                 ));
+                if let Some(sentence) = alike_words(*alike) {
+                    self.say(&sentence);
+                }
             }
             Event::Step {
                 step,
@@ -103,4 +108,14 @@ impl Progress {
     pub fn end(self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Training and held-out pairs that are left out because they are one text to the model; nothing where there are none.
+pub fn alike_words([train, held_out]: [usize; 2]) -> Option<String> {
+    (train + held_out > 0).then(|| {
+        format!(
+            "{train} pairs to learn from and {held_out} held-out ones are left out: to the model their two responses are one text, \
+             cut before they differ or not told apart by its tokenizer."
+        )
+    })
 }

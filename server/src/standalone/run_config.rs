@@ -69,6 +69,15 @@ pub fn load(
     Ok(config)
 }
 
+/// Whether a settings file sets a key.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn sets(file: Option<&Path>, key: &str) -> anyhow::Result<bool> {
+    let settings = file.map(Settings::read).transpose()?;
+    Ok(settings.is_some_and(|settings| settings.entries.iter().any(|one| one.key == key)))
+}
+
 fn method_of(value: &Value) -> Result<Method, String> {
     match value {
         Value::String(text) => text.parse().map_err(|unknown: UnknownChoice| unknown.to_string()),

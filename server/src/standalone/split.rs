@@ -5,7 +5,10 @@ use std::{collections::HashSet, ops::ControlFlow, path::PathBuf};
 use domain::{import::OnError, run::data::is_in_share};
 use reward_model::{Pair, PairSource, Take, TrainError};
 
-use super::preference_files::{self, FilePair, LeftOut};
+use super::{
+    preference_files::{self, FilePair, LeftOut},
+    refused::{Reads, Refused},
+};
 
 /// Two sides that share no prompt.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub struct Split {
     pub overlapping: usize,
     /// Of the files that are learnt from.
     pub left_out: LeftOut,
+    /// Pairs of either side that the model cannot read.
+    pub refused: Refused,
 }
 
 /// What is not held out of some files, read anew each time that it is gone through: it is never all in memory.
@@ -24,6 +29,7 @@ pub struct TrainSide {
     files: Vec<PathBuf>,
     on_error: OnError,
     rule: Rule,
+    reads: Reads,
 }
 
 /// Which prompts are held out.
@@ -49,7 +55,7 @@ impl PairSource for TrainSide {
         // The engine's own errors come back as they were.
         let mut failed = None;
         let read = preference_files::each(&self.files, self.on_error, &mut |one| {
-            if self.rule.holds_out(&one.prompt_hash) {
+            if self.rule.holds_out(&one.prompt_hash) || self.reads.refusal(&one.pair).is_some() {
                 return Ok(ControlFlow::Continue(()));
             }
             Ok(take(&one.pair).unwrap_or_else(|error| {
@@ -65,54 +71,77 @@ impl PairSource for TrainSide {
     }
 }
 
-/// Goes through the files once, so that what is broken in them is told before any work. About that share of the prompts is held
-/// out.
-///
-/// # Errors
-/// Files that cannot be read, and broken lines unless they are to be skipped.
-pub fn by_share(files: &[PathBuf], on_error: OnError, share: f64, seed: u64) -> anyhow::Result<Split> {
-    let (rule, mut held_out) = (Rule::Share(share, seed), Vec::new());
-    let left_out = preference_files::each(files, on_error, &mut |one| {
-        if rule.holds_out(&one.prompt_hash) {
-            held_out.push(one.pair);
+/// Files to learn from, and what the model can read of them.
+#[derive(Debug)]
+pub struct Source<'a> {
+    pub files: &'a [PathBuf],
+    pub on_error: OnError,
+    pub reads: Reads,
+}
+
+impl Source<'_> {
+    /// About that share of the prompts is held out. Goes through the files once, so that what is broken in them is told before any
+    /// work.
+    ///
+    /// # Errors
+    /// Files that cannot be read, and broken lines unless they are to be skipped.
+    pub fn by_share(self, share: f64, seed: u64) -> anyhow::Result<Split> {
+        let (rule, mut held_out) = (Rule::Share(share, seed), Vec::new());
+        let mut refused = Refused::default();
+        let left_out = preference_files::each(self.files, self.on_error, &mut |one| {
+            match self.reads.refusal(&one.pair) {
+                Some(reason) => refused.note(&one.pair, &reason),
+                None if rule.holds_out(&one.prompt_hash) => held_out.push(one.pair),
+                None => {}
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(Split {
+            train: self.side(rule),
+            held_out,
+            overlapping: 0,
+            left_out,
+            refused,
+        })
+    }
+
+    /// Held out is what is given; what shares a prompt with it is not learnt from.
+    ///
+    /// # Errors
+    /// As [`Source::by_share`].
+    pub fn against(self, given: Vec<FilePair>) -> anyhow::Result<Split> {
+        let (mut prompts, mut held_out, mut refused) = (HashSet::new(), Vec::new(), Refused::default());
+        for FilePair { pair, prompt_hash } in given {
+            prompts.insert(prompt_hash);
+            match self.reads.refusal(&pair) {
+                Some(reason) => refused.note(&pair, &reason),
+                None => held_out.push(pair),
+            }
         }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(Split {
-        train: side(files, on_error, rule),
-        held_out,
-        overlapping: 0,
-        left_out,
-    })
-}
+        let (rule, mut overlapping) = (Rule::Those(prompts), 0);
+        let left_out = preference_files::each(self.files, self.on_error, &mut |one| {
+            match self.reads.refusal(&one.pair) {
+                Some(reason) => refused.note(&one.pair, &reason),
+                None => overlapping += usize::from(rule.holds_out(&one.prompt_hash)),
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(Split {
+            train: self.side(rule),
+            held_out,
+            overlapping,
+            left_out,
+            refused,
+        })
+    }
 
-/// Held out is what is given; what shares a prompt with it is not learnt from.
-///
-/// # Errors
-/// As [`by_share`].
-pub fn against(files: &[PathBuf], on_error: OnError, held_out: Vec<FilePair>) -> anyhow::Result<Split> {
-    let (prompts, held_out) = held_out
-        .into_iter()
-        .map(|one| (one.prompt_hash, one.pair))
-        .unzip();
-    let (rule, mut overlapping) = (Rule::Those(prompts), 0);
-    let left_out = preference_files::each(files, on_error, &mut |one| {
-        overlapping += usize::from(rule.holds_out(&one.prompt_hash));
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(Split {
-        train: side(files, on_error, rule),
-        held_out,
-        overlapping,
-        left_out,
-    })
-}
-
-fn side(files: &[PathBuf], on_error: OnError, rule: Rule) -> TrainSide {
-    TrainSide {
-        files: files.to_vec(),
-        on_error,
-        rule,
+    fn side(self, rule: Rule) -> TrainSide {
+        TrainSide {
+            files: self.files.to_vec(),
+            on_error: self.on_error,
+            rule,
+            reads: self.reads,
+        }
     }
 }
 
@@ -145,6 +174,15 @@ mod tests {
         }
     }
 
+    /// A file for a model that reads everything.
+    fn source(lines: &Lines) -> Source<'_> {
+        Source {
+            files: std::slice::from_ref(&lines.0),
+            on_error: OnError::Stop,
+            reads: Reads::ALL,
+        }
+    }
+
     fn learnt(split: &Split) -> Vec<Pair> {
         let mut pairs = Vec::new();
         let mut take = |pair: &Pair| {
@@ -162,8 +200,7 @@ mod tests {
     #[test]
     fn a_prompt_is_on_one_side_and_the_seed_moves_it() {
         let lines = Lines::new(0..500);
-        let split =
-            |share, seed| by_share(std::slice::from_ref(&lines.0), OnError::Stop, share, seed).unwrap();
+        let split = |share, seed| source(&lines).by_share(share, seed).unwrap();
         let one = split(0.2, 1);
         let train = learnt(&one);
         assert!(prompts(&train).is_disjoint(&prompts(&one.held_out)));
@@ -178,7 +215,7 @@ mod tests {
     #[test]
     fn what_shares_a_prompt_with_the_held_out_file_is_not_learnt_from() {
         let (lines, held_out) = (Lines::new(0..10), Lines::new(8..12));
-        let split = against(std::slice::from_ref(&lines.0), OnError::Stop, held_out.read()).unwrap();
+        let split = source(&lines).against(held_out.read()).unwrap();
         let train = learnt(&split);
         assert_eq!(
             (train.len(), split.held_out.len(), split.overlapping),
@@ -189,7 +226,7 @@ mod tests {
     #[test]
     fn a_file_that_breaks_later_is_named() {
         let lines = Lines::new(0..2);
-        let split = by_share(std::slice::from_ref(&lines.0), OnError::Stop, 0.0, 1).unwrap();
+        let split = source(&lines).by_share(0.0, 1).unwrap();
         std::fs::write(&lines.0, "{}\n").unwrap();
         let mut take = |_: &Pair| Ok(ControlFlow::Continue(()));
         let error = split.train.each(&mut take).unwrap_err().to_string();

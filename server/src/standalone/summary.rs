@@ -20,7 +20,10 @@ pub fn of_metrics(metrics: &Metrics) -> Rows {
         four(low),
         four(high)
     );
-    vec![
+    let spread = metrics
+        .spread
+        .map(|spread| ("spread of the ensemble", format!("mean {}", four(spread))));
+    let mut rows = vec![
         ("accuracy", share(&metrics.accuracy)),
         ("longest wins", share(&metrics.longest_wins)),
         ("accuracy where chosen is", by_length.join(", ")),
@@ -33,7 +36,9 @@ pub fn of_metrics(metrics: &Metrics) -> Rows {
             "reward and length",
             format!("r = {:.3}", metrics.length_correlation),
         ),
-    ]
+    ];
+    rows.extend(spread);
+    rows
 }
 
 /// Four digits behind the point; what is nearly 0 has no sign.

@@ -247,6 +247,7 @@ async fn scores_are_paged_and_show_markup_as_text() {
                 response.id,
                 Scored {
                     reward: f64::from(n),
+                    spread: None,
                     tokens: 3,
                     cut_tokens: 0,
                 },

@@ -14,6 +14,12 @@ pub struct Model {
     pub content_hash: String,
     pub import_id: Option<Uuid>,
     pub created_at: i64,
+    /// How many people are to judge it.
+    pub wanted: i32,
+    /// Whether `wanted` is its own, which the project's number does not touch.
+    pub wanted_apart: bool,
+    /// How many have: people's judgements in force that are no skips.
+    pub judged: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

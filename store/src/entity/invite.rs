@@ -9,11 +9,13 @@ pub struct Model {
     pub id: Uuid,
     pub token_hash: String,
     pub role: String,
+    pub label: String,
+    pub uses_allowed: i32,
+    pub uses: i32,
     pub created_by: Uuid,
     pub created_at: i64,
     pub expires_at: i64,
-    pub used_by: Option<Uuid>,
-    pub used_at: Option<i64>,
+    pub cancelled_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -2,11 +2,13 @@
 //! enumerations follow `domain`. Queries join by column: no relations are declared.
 
 pub mod api_token;
+pub mod assignment;
 pub mod comparison;
 pub mod comparison_response;
 pub mod correction;
 pub mod imported_judgement;
 pub mod invite;
+pub mod invite_use;
 pub mod job;
 pub mod judgement;
 pub mod project;

@@ -8,6 +8,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub project_id: Uuid,
+    pub position: i64,
     #[sea_orm(column_type = "JsonBinary")]
     pub messages: Json,
     pub category: Option<String>,

@@ -446,6 +446,7 @@ async fn scores_stand_beside_what_people_prefer() {
                 let good = response.content.starts_with("Good") != response.content.ends_with('2');
                 let scored = Scored {
                     reward: if good { 1.0 } else { -0.5 },
+                    spread: None,
                     tokens: 5,
                     cut_tokens: 0,
                 };

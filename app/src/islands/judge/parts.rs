@@ -9,7 +9,7 @@ use domain::{
 use leptos::prelude::*;
 
 use super::state::Desk;
-use crate::{prose::Prose, text_area::TextArea};
+use crate::{islands::written::WrittenButton, prose::Prose, text_area::TextArea};
 
 /// How far, whether all is saved, and what was refused.
 pub fn status_line(desk: Desk, kind: ComparisonKind) -> impl IntoView {
@@ -24,7 +24,13 @@ pub fn status_line(desk: Desk, kind: ComparisonKind) -> impl IntoView {
             <p class="judge-progress">
                 {move || {
                     let progress = desk.progress.get();
-                    format!("{} done · {} to go", progress.done, progress.remaining)
+                    format!(
+                        "{} done · {} left for you · {} of {} in the project",
+                        progress.done,
+                        progress.remaining,
+                        progress.judged,
+                        progress.wanted,
+                    )
                 }}
             </p>
             <p class="judge-saved" role="status" class:pending=move || waiting() != 0>
@@ -233,6 +239,7 @@ pub fn controls(desk: Desk, kind: ComparisonKind) -> impl IntoView {
                         .into_iter()
                         .collect_view()}
                 </fieldset>
+                <WrittenButton />
                 <details class="menu justify" node_ref=desk.reason_menu>
                     <summary>
                         <kbd>"j"</kbd>
@@ -359,6 +366,7 @@ pub fn keys_help(desk: Desk, kind: ComparisonKind) -> impl IntoView {
         ("f", "Flag for a reviewer"),
         ("j", "Justify"),
         ("h", "How sure you are"),
+        ("w", "Texts as they were written, and back"),
         ("e", "Correct a response"),
         ("u", "Undo the last"),
         ("?", "These keys"),

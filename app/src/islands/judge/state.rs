@@ -10,11 +10,14 @@ use domain::{
 use leptos::{ev, html, prelude::*, task::spawn_local};
 use uuid::Uuid;
 
-use super::{DeskStart, clock::ActiveClock, keys, outbox::Outbox};
-use crate::server_fns::judge::{load_task, next_tasks};
+use super::{DeskStart, clock::ActiveClock, hold, keys, outbox::Outbox};
+use crate::server_fns::judge::{load_progress, load_task, next_tasks};
 
 /// Fewer than these fetched ahead, and more are asked for.
 const AHEAD: usize = 2;
+
+/// When to ask again where nothing is left: soon if others have some in hand.
+const ASK_AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
 
 /// How many judgements can be undone without asking the server.
 const REMEMBERED: usize = 50;
@@ -24,6 +27,8 @@ const REMEMBERED: usize = 50;
 pub struct Desk {
     pub project: Uuid,
     pub kind: ComparisonKind,
+    /// This page, as the server knows it.
+    pub seat: Uuid,
     pub task: RwSignal<Option<Task>>,
     pub progress: RwSignal<Progress>,
     pub outbox: Outbox,
@@ -48,6 +53,7 @@ pub struct Desk {
     undoable: StoredValue<Vec<(Task, Uuid)>>,
     last: StoredValue<Option<(Uuid, Uuid)>>,
     fetching: StoredValue<bool>,
+    asking_again: StoredValue<bool>,
     clock: StoredValue<ActiveClock>,
     root: StoredValue<Option<NodeRef<html::Section>>>,
 }
@@ -58,6 +64,7 @@ impl Desk {
         Desk {
             project: start.project,
             kind: start.kind,
+            seat: start.seat,
             task: RwSignal::new(start.task.clone()),
             progress: RwSignal::new(start.progress),
             outbox: Outbox::new(start.project, start.user),
@@ -77,6 +84,7 @@ impl Desk {
             undoable: StoredValue::new(Vec::new()),
             last: StoredValue::new(start.last),
             fetching: StoredValue::new(false),
+            asking_again: StoredValue::new(false),
             clock: StoredValue::new(ActiveClock::start(0.0)),
             root: StoredValue::new(None),
         }
@@ -87,6 +95,7 @@ impl Desk {
         self.root.set_value(Some(root));
         self.clock.set_value(ActiveClock::start(js_sys::Date::now()));
         self.outbox.open();
+        hold::keep_holding(self);
         drop(window_event_listener(ev::keydown, move |event| {
             keys::pressed(self, &event)
         }));
@@ -164,6 +173,9 @@ impl Desk {
         self.announcement.set(format!("{said}. Next comparison."));
         if task.said.is_none() {
             self.count(1);
+            if !matches!(verdict, Verdict::Skipped { .. }) {
+                self.progress.update(|progress| progress.judged += 1);
+            }
         }
         self.undoable.update_value(|undoable| {
             undoable.push((task, submission.id));
@@ -258,10 +270,7 @@ impl Desk {
 
     /// Fetches ahead, so that the next comparison is there when its time comes.
     fn fetch(self) {
-        if self.fetching.get_value()
-            || self.exhausted.get_untracked()
-            || self.ahead.with_value(Vec::len) >= AHEAD
-        {
+        if self.fetching.get_value() || self.ahead.with_value(Vec::len) >= AHEAD {
             return;
         }
         self.fetching.set_value(true);
@@ -278,11 +287,12 @@ impl Desk {
         without.dedup();
         without.truncate(500);
         spawn_local(async move {
-            let answer = next_tasks(self.project, self.kind, without).await;
+            let answer = next_tasks(self.project, self.kind, without, self.seat).await;
             self.fetching.set_value(false);
             match answer {
-                Ok(tasks) if tasks.is_empty() => self.exhausted.set(true),
+                Ok(tasks) if tasks.is_empty() => self.ask_again_later().await,
                 Ok(tasks) => {
+                    self.exhausted.set(false);
                     self.ahead.update_value(|ahead| ahead.extend(tasks));
                     if self.task.with_untracked(Option::is_none) {
                         self.show_next();
@@ -292,6 +302,73 @@ impl Desk {
                 Err(error) => self.outbox.trouble.set(Some(error.to_string())),
             }
         });
+    }
+
+    /// Nothing came. If nothing is on the screen either, asks again: others give back, a lead may want more.
+    async fn ask_again_later(self) {
+        if self.task.with_untracked(Option::is_some) || self.asking_again.get_value() {
+            return;
+        }
+        self.exhausted.set(true);
+        self.asking_again.set_value(true);
+        if let Ok(progress) = load_progress(self.project, self.kind).await {
+            self.progress.set(progress);
+        }
+        let soon = self
+            .progress
+            .with_untracked(|progress| progress.elsewhere + progress.remaining > 0);
+        let wait = if soon { ASK_AGAIN[0] } else { ASK_AGAIN[1] };
+        set_timeout(
+            move || {
+                self.asking_again.set_value(false);
+                self.fetch();
+            },
+            wait,
+        );
+    }
+
+    /// What this page has in hand: what it shows or has yet to send, and what it fetched ahead.
+    pub fn in_hand(self) -> (Vec<Uuid>, Vec<Uuid>) {
+        let mut shown = self.outbox.comparisons();
+        shown.extend(self.task.with_untracked(|task| {
+            let fresh = task.as_ref().filter(|task| task.said.is_none());
+            fresh.map(|task| task.comparison_id)
+        }));
+        let ahead = self
+            .ahead
+            .with_value(|ahead| ahead.iter().map(|task| task.comparison_id).collect());
+        (shown, ahead)
+    }
+
+    /// Others have these now: they go from what was fetched ahead, and from the screen if nothing was written there.
+    pub fn let_go(self, lost: &[Uuid]) {
+        self.ahead
+            .update_value(|ahead| ahead.retain(|task| !lost.contains(&task.comparison_id)));
+        let on_screen = self.task.with_untracked(|task| {
+            let fresh = task.as_ref().filter(|task| task.said.is_none());
+            fresh.map(|task| task.comparison_id)
+        });
+        if let Some(comparison) = on_screen
+            && lost.contains(&comparison)
+            && !self.outbox.comparisons().contains(&comparison)
+            && !self.has_draft()
+        {
+            self.announcement
+                .set("Somebody else has judged that one. Next comparison.".into());
+            self.show_next();
+        } else {
+            self.fetch();
+        }
+    }
+
+    /// Whether anything was said of the comparison on the screen that is not sent.
+    pub fn has_draft(self) -> bool {
+        self.flagged.get_untracked()
+            || self.confidence.with_untracked(Option::is_some)
+            || self.justification.with_untracked(|text| !text.trim().is_empty())
+            || self
+                .places
+                .with_untracked(|places| places.iter().any(Option::is_some))
     }
 
     /// Responses from their beginning, the prompt so that its last turn is in view.

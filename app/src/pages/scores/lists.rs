@@ -1,13 +1,19 @@
 //! The two lists of a run's scores: responses by reward, and pairs by how far people and model are apart.
 
 use domain::{
-    prompt::Message,
     score::{JudgedPairView, ScoredResponse},
+    task::ShownTurn,
 };
 use leptos::prelude::*;
 
 use super::{PAGE, Show, Wanted};
-use crate::text;
+use crate::{
+    components::{Conversation, shown_turns},
+    context,
+    islands::written::WrittenToggle,
+    prose::Prose,
+    text,
+};
 
 /// Which list, of which category, in which order: a plain form.
 pub fn choices(wanted: &Wanted, categories: Vec<String>) -> impl IntoView + use<> {
@@ -61,6 +67,7 @@ pub fn choices(wanted: &Wanted, categories: Vec<String>) -> impl IntoView + use<
             <nav class="cluster" aria-label="Lists">
                 {link(Show::Responses, "Responses by score")}
                 {link(Show::Pairs, "People against model")}
+                <WrittenToggle />
             </nav>
             <form method="get" action="#list">
                 <input type="hidden" name="show" value=if pairs { "pairs" } else { "responses" } />
@@ -80,7 +87,7 @@ pub fn choices(wanted: &Wanted, categories: Vec<String>) -> impl IntoView + use<
 }
 
 /// Responses with their rewards, places and what people preferred.
-pub fn responses(rows: Vec<ScoredResponse>) -> AnyView {
+pub fn responses(rows: Vec<(ScoredResponse, String)>) -> AnyView {
     if rows.is_empty() {
         return view! { <p class="empty">"No response to show here."</p> }.into_any();
     }
@@ -88,7 +95,7 @@ pub fn responses(rows: Vec<ScoredResponse>) -> AnyView {
     view! { <ol class="score-list">{rows}</ol> }.into_any()
 }
 
-fn response(row: ScoredResponse) -> impl IntoView {
+fn response((row, html): (ScoredResponse, String)) -> impl IntoView {
     let (place, of) = row.place;
     let model = match of {
         1 => "the only response to its prompt".to_owned(),
@@ -115,7 +122,9 @@ fn response(row: ScoredResponse) -> impl IntoView {
             </div>
             <div class="stack tight">
                 <p class="said" dir="auto">{text::shorten(&row.prompt, 160)}</p>
-                <p class="told" dir="auto" tabindex="0">{row.content}</p>
+                <div class="told" tabindex="0" role="group" aria-label="Response">
+                    <Prose html=html />
+                </div>
                 <p class="said">
                     {model} " · " {people} {row.category.map(|category| format!(" · {category}"))}
                     {row.model.map(|model| format!(" · by {model}"))} {cut}
@@ -125,8 +134,32 @@ fn response(row: ScoredResponse) -> impl IntoView {
     }
 }
 
+/// A pair with its texts as safe HTML.
+pub struct ShownPair {
+    row: JudgedPairView,
+    prompt: Vec<ShownTurn>,
+    chosen: String,
+    rejected: String,
+}
+
+/// Renders what stands in pairs.
+pub async fn rendered_pairs(rows: Vec<JudgedPairView>) -> Vec<ShownPair> {
+    let texts = rows.iter().flat_map(|row| {
+        let turns = row.prompt.iter().map(|message| message.content.clone());
+        turns.chain([row.chosen.clone(), row.rejected.clone()])
+    });
+    let mut html = context::render_all(texts.collect()).await.into_iter();
+    let shown = rows.into_iter().map(|row| ShownPair {
+        prompt: shown_turns(&row.prompt, html.by_ref()),
+        chosen: html.next().unwrap_or_default(),
+        rejected: html.next().unwrap_or_default(),
+        row,
+    });
+    shown.collect()
+}
+
 /// Pairs with both choices.
-pub fn pairs(rows: Vec<JudgedPairView>) -> AnyView {
+pub fn pairs(rows: Vec<ShownPair>) -> AnyView {
     if rows.is_empty() {
         return view! { <p class="empty">"No pair to show here."</p> }.into_any();
     }
@@ -134,7 +167,13 @@ pub fn pairs(rows: Vec<JudgedPairView>) -> AnyView {
     view! { <ol class="score-list">{rows}</ol> }.into_any()
 }
 
-fn pair(row: JudgedPairView) -> impl IntoView {
+fn pair(shown: ShownPair) -> impl IntoView {
+    let ShownPair {
+        row,
+        prompt,
+        chosen,
+        rejected,
+    } = shown;
     let margin = row.pair.margin;
     let (class, word) = match margin {
         m if m > 0.0 => ("badge good", "people and model agree"),
@@ -159,8 +198,8 @@ fn pair(row: JudgedPairView) -> impl IntoView {
                     {row.pair.category.clone().map(|category| format!(" · {category}"))}
                 </span>
             </div>
-            <div class="conversation" dir="auto" tabindex="0" role="region" aria-label="Prompt">
-                {conversation(&row.prompt)}
+            <div class="conversation" tabindex="0" role="region" aria-label="Prompt">
+                <Conversation turns=prompt />
             </div>
             <div class="sides">
                 <div class="side chosen">
@@ -171,7 +210,9 @@ fn pair(row: JudgedPairView) -> impl IntoView {
                             <span class="mono">{format!("{:+.3}", row.chosen_reward)}</span>
                         </span>
                     </h3>
-                    <p class="told" dir="auto" tabindex="0">{row.chosen}</p>
+                    <div class="told" tabindex="0" role="group" aria-label="Preferred response">
+                        <Prose html=chosen />
+                    </div>
                 </div>
                 <div class="side">
                     <h3>
@@ -181,22 +222,13 @@ fn pair(row: JudgedPairView) -> impl IntoView {
                             <span class="mono">{format!("{:+.3}", row.rejected_reward)}</span>
                         </span>
                     </h3>
-                    <p class="told" dir="auto" tabindex="0">{row.rejected}</p>
+                    <div class="told" tabindex="0" role="group" aria-label="Other response">
+                        <Prose html=rejected />
+                    </div>
                 </div>
             </div>
         </li>
     }
-}
-
-fn conversation(messages: &[Message]) -> String {
-    if let [only] = messages {
-        return only.content.clone();
-    }
-    let turns: Vec<String> = messages
-        .iter()
-        .map(|message| format!("{}: {}", message.role.as_str(), message.content))
-        .collect();
-    turns.join("\n\n")
 }
 
 /// To the pages before and after.

@@ -11,7 +11,7 @@ use domain::run::{
 use reward_model::{About, Event};
 
 use self::means::Means;
-use crate::model;
+use crate::{model, standalone::progress::alike_words};
 
 /// The most points of a run's curve. They lie at fixed steps, so the same run draws the same curve.
 const POINTS: u64 = 400;
@@ -35,6 +35,7 @@ impl Recorder {
                 done: done as u64,
                 of: total as u64,
             }),
+            Event::Note { text } => self.pending.push(RunEvent::Note { text }),
             Event::Started {
                 train_pairs,
                 held_out_pairs,
@@ -42,13 +43,18 @@ impl Recorder {
                 first_step,
                 train_cut,
                 held_out_cut,
-            } => self.pending.push(RunEvent::Started {
-                step: first_step,
-                steps,
-                train: train_pairs as u64,
-                held_out: held_out_pairs as u64,
-                cut: model::cut(&[train_cut, held_out_cut]),
-            }),
+                alike,
+            } => {
+                let note = alike_words(alike).filter(|_| first_step == 0);
+                self.pending.extend(note.map(|text| RunEvent::Note { text }));
+                self.pending.push(RunEvent::Started {
+                    step: first_step,
+                    steps,
+                    train: train_pairs as u64,
+                    held_out: held_out_pairs as u64,
+                    cut: model::cut(&[train_cut, held_out_cut]),
+                });
+            }
             Event::Step {
                 step,
                 steps,

@@ -1,5 +1,8 @@
 //! `touchstone train --data`, `evaluate` and `score` as commands, with a tiny base model and no database.
 
+mod before;
+mod told;
+
 use std::{
     fs,
     io::Write,
