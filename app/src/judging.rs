@@ -3,10 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use domain::{
+    Millis,
     comparison::{ComparisonKind, presented_order},
-    judgement::{Grade, SkipReason, Verdict},
+    judgement::{Grade, Judgement, SkipReason, Verdict},
     project::Project,
-    task::{Progress, ShownResponse, Submission, Task, describe, groups_by_place},
+    task::{Progress, ShownResponse, Submission, Task, Written, describe, groups_by_place},
     user::User,
 };
 use store::{
@@ -22,6 +23,7 @@ use crate::{
     error::AppError,
     rendering::Rendering,
     server_fns::judge::JudgeForm,
+    text::encoded,
 };
 
 /// One person at work in one project.
@@ -114,6 +116,7 @@ impl Desk {
         let loaded = self.store.load_comparisons(self.project.id, ids).await?;
         let judgements = self.store.current_judgements(self.user, ids).await?;
         let corrections = self.store.current_corrections(self.user, ids).await?;
+        let taken_back = self.taken_back(&judgements).await?;
         let rendered = self
             .rendering
             .render(loaded.iter().flat_map(texts).collect())
@@ -123,14 +126,23 @@ impl Desk {
             let html: Vec<String> = rendered.by_ref().take(texts(&comparison).count()).collect();
             let own = judgements.iter().find(|own| own.comparison_id == comparison.id);
             let said = own.filter(|own| own.verdict != Verdict::Withdrawn);
+            let before = own.and_then(|own| taken_back.iter().find(|old| Some(old.id) == own.supersedes));
             Task {
                 supersedes: own.map(|own| own.id),
+                written: said.or(before).map(Written::of).unwrap_or_default(),
                 said: said.map(|own| describe(own.verdict, &own.ranking, &own.presented)),
                 corrected: corrections.iter().any(|own| own.comparison_id == comparison.id),
                 ..self.show(comparison, html)
             }
         };
         Ok(loaded.into_iter().map(task).collect())
+    }
+
+    /// What the withdrawals among these took back: what was written there is where the next draft begins.
+    async fn taken_back(&self, judgements: &[Judgement]) -> Result<Vec<Judgement>, AppError> {
+        let withdrawn = judgements.iter().filter(|own| own.verdict == Verdict::Withdrawn);
+        let old: Vec<Uuid> = withdrawn.filter_map(|own| own.supersedes).collect();
+        Ok(self.store.load_own_judgements(self.user, &old).await?)
     }
 
     /// The comparison in this person's order; `html` is that of its texts.
@@ -152,6 +164,7 @@ impl Desk {
             language: comparison.prompt.language,
             supersedes: None,
             said: None,
+            written: Written::default(),
             corrected: false,
         }
     }
@@ -179,6 +192,20 @@ pub fn path(project: Uuid, kind: ComparisonKind) -> String {
     }
 }
 
+/// Where one comparison is judged again; with `from`, on the way back to the list that this query selects.
+pub fn path_of(project: Uuid, comparison: Uuid, from: Option<&str>) -> String {
+    let from = from.map_or_else(String::new, |query| format!("&from={}", encoded(query)));
+    format!("/projects/{project}/judge?comparison={comparison}{from}")
+}
+
+/// Nobody has read a pair sooner after its page was made, in milliseconds: a double click reaches the next page.
+const SOONEST: Millis = 400;
+
+/// Whether a plain form came back before its page can have been read. Pages of another server's clock are let through.
+pub fn came_unseen(shown_at: Millis, now: Millis) -> bool {
+    (0..SOONEST).contains(&(now - shown_at))
+}
+
 /// Checks that the responses were shown in this person's order, and keeps the row.
 pub async fn keep(project: Uuid, user: &User, submission: Submission) -> Result<(), AppError> {
     let store = context::store();
@@ -197,10 +224,10 @@ pub async fn keep(project: Uuid, user: &User, submission: Submission) -> Result<
 /// What a posted form says about the task.
 pub fn read_form(form: JudgeForm, task: &Task) -> Result<Submission, AppError> {
     let presented: Vec<Uuid> = task.responses.iter().map(|response| response.id).collect();
-    let places = [form.place_0, form.place_1, form.place_2, form.place_3];
+    let places = form.places();
     let (verdict, ranking) = match (form.say.as_str(), presented.as_slice()) {
         ("rank", ids) => {
-            let groups = groups_by_place(ids, &places[..ids.len().min(places.len())]);
+            let groups = groups_by_place(ids, &places);
             let groups = groups.ok_or_else(|| AppError::Invalid("Give every response a place.".into()))?;
             (Verdict::Ranked, groups)
         }

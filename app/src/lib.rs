@@ -26,6 +26,8 @@ pub mod flash;
 #[cfg(feature = "ssr")]
 pub mod judging;
 #[cfg(feature = "ssr")]
+pub mod own_list;
+#[cfg(feature = "ssr")]
 pub mod pages;
 #[cfg(feature = "ssr")]
 pub mod rendering;

@@ -10,8 +10,8 @@ use leptos_router::{
 };
 
 use crate::pages::{
-    account, assignment, corrections, export, home, import, join, judge, missing, project, prompts, runs,
-    scores, setup, sign_in, team,
+    account, assignment, corrections, export, home, import, join, judge, judgements, missing, project,
+    prompts, runs, scores, setup, sign_in, team,
 };
 
 /// The application: one router over all pages.
@@ -30,6 +30,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/account") view=account::AccountPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id") view=project::ProjectPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/judge") view=judge::JudgePage ssr=whole.clone() />
+                <Route path=path!("/projects/:id/judgements") view=judgements::JudgementsPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/corrections") view=corrections::CorrectionsPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/assignment") view=assignment::AssignmentPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/prompts") view=prompts::PromptsPage ssr=whole.clone() />

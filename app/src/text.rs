@@ -1,4 +1,4 @@
-//! Numbers and times as people read them.
+//! Numbers and times as people read them, and texts for addresses.
 
 use domain::Millis;
 
@@ -48,6 +48,17 @@ pub fn shorten(text: &str, characters: usize) -> String {
     }
 }
 
+/// A text as a name or a value in the query of an address.
+pub fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| match plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
 /// A time as `2026-11-23 20:15 UTC`.
 pub fn date_time(time: Millis) -> String {
     let minutes = time.div_euclid(60_000).rem_euclid(24 * 60);
@@ -79,6 +90,21 @@ pub fn date(time: Millis) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// The first moment of a day written as `2026-11-23`, UTC; the inverse of [`date`].
+pub fn day(text: &str) -> Option<Millis> {
+    let mut parts = text.trim().splitn(3, '-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    if !(1..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let shifted = year - i64::from(month <= 2);
+    let era = shifted.div_euclid(400);
+    let year_of_era = shifted.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year;
+    Some((era * 146_097 + of_era - 719_468) * 86_400_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +121,11 @@ mod tests {
         assert_eq!(shorten("кот 🐈", 5), "кот 🐈");
         assert_eq!(date_time(0), "1970-01-01 00:00 UTC");
         assert_eq!(date(951_782_400_000), "2000-02-29");
+        assert_eq!(day("2000-02-29"), Some(951_782_400_000));
+        for read in ["1970-01-01", "1999-12-31", "2026-11-23", "2100-03-01"] {
+            assert_eq!(day(read).map(date).as_deref(), Some(read));
+        }
+        assert_eq!(["", "2026", "2026-13-01", "x-1-1"].map(day), [None; 4]);
         assert_eq!(date_time(1_795_464_900_000), "2026-11-23 20:15 UTC");
         assert_eq!(time(1_795_464_907_999), "2026-11-23 20:15:07 UTC");
     }

@@ -73,12 +73,15 @@ mod tests {
     #[test]
     fn a_text_cannot_leave_its_box() {
         let payload = "</textarea><form action=/fn/team/role method=post><button>Go on</button></form>";
-        let props = TextAreaProps::builder()
-            .id("x")
-            .name("\"><b>")
-            .text(payload)
-            .build();
-        let html = Owner::new_root(None).with(|| TextArea(props).into_view().to_html());
+        // The properties hold signals too.
+        let html = Owner::new_root(None).with(|| {
+            let props = TextAreaProps::builder()
+                .id("x")
+                .name("\"><b>")
+                .text(payload)
+                .build();
+            TextArea(props).into_view().to_html()
+        });
         assert!(!html.contains("<form") && !html.contains("<b>"), "{html}");
         assert_eq!(html.matches("</textarea>").count(), 1, "{html}");
         assert!(html.contains("&lt;/textarea&gt;&lt;form"), "{html}");

@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+/// The most responses that one comparison can have: what a person can put into order on one page.
+pub const MAX_RESPONSES: usize = 9;
+
 /// What is asked about a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComparisonKind {
     /// Two responses, graded on a seven-step scale.
     Pair,
-    /// Three or four responses, put into order, ties allowed.
+    /// Three to [`MAX_RESPONSES`] responses, put into order, ties allowed.
     Ranking,
 }
 

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod import;
 pub mod job;
 pub mod judgement;
+pub mod own_work;
 pub mod permission;
 pub mod project;
 pub mod prompt;

@@ -25,6 +25,16 @@ impl Speaker {
             Speaker::Tool => "tool",
         }
     }
+
+    /// As pages name them.
+    pub fn name(self) -> &'static str {
+        match self {
+            Speaker::System => "System",
+            Speaker::User => "Person",
+            Speaker::Assistant => "Assistant",
+            Speaker::Tool => "Tool",
+        }
+    }
 }
 
 /// One turn of a conversation.

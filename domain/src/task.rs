@@ -26,8 +26,38 @@ pub struct Task {
     pub supersedes: Option<Uuid>,
     /// What that row says, in a sentence, if it is in force.
     pub said: Option<String>,
+    /// What the person wrote beside that row, or beside the one that it took back: the draft begins with it.
+    #[serde(default)]
+    pub written: Written,
     /// The person's own correction, if there is one.
     pub corrected: bool,
+}
+
+/// What a person writes beside a verdict, and the places of an order that is not given yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Written {
+    pub flagged: bool,
+    pub justification: String,
+    /// How sure the person is: 1 unsure, 2 fairly, 3 certain.
+    pub confidence: Option<i32>,
+    /// The place of each response as it stands on the screen, 1 the best; empty where none has one.
+    pub places: Vec<Option<u8>>,
+}
+
+impl Written {
+    /// What a row says beside its verdict; its responses in the order in which they stood on the screen.
+    pub fn of(row: &Judgement) -> Written {
+        Written {
+            flagged: row.flagged,
+            justification: row.justification.clone().unwrap_or_default(),
+            confidence: row.confidence,
+            places: match row.verdict {
+                Verdict::Ranked => places_by_group(&row.ranking, &row.presented),
+                _ => Vec::new(),
+            },
+        }
+    }
 }
 
 /// One turn of the conversation, as safe HTML.
@@ -125,6 +155,18 @@ pub fn groups_by_place(ids: &[Uuid], places: &[Option<u8>]) -> Option<Vec<Vec<Uu
     )
 }
 
+/// The other way round: the place of each response shown, by the groups of a ranking. Empty if nothing is ranked.
+pub fn places_by_group(ranking: &[Vec<Uuid>], presented: &[Uuid]) -> Vec<Option<u8>> {
+    if ranking.is_empty() {
+        return Vec::new();
+    }
+    let place = |id: &Uuid| {
+        let group = ranking.iter().position(|group| group.contains(id))?;
+        u8::try_from(group + 1).ok()
+    };
+    presented.iter().map(place).collect()
+}
+
 /// What a verdict says, as a person reads it: responses by the letters they were shown under.
 pub fn describe(verdict: Verdict, ranking: &[Vec<Uuid>], presented: &[Uuid]) -> String {
     use crate::judgement::{SkipReason, Strength};
@@ -185,6 +227,19 @@ mod tests {
         );
         assert_eq!(groups_by_place(&ids, &[Some(1), None, Some(2), Some(3)]), None);
         assert_eq!(groups_by_place(&ids, &[Some(1)]), None);
+    }
+
+    #[test]
+    fn a_ranking_of_nine_gives_its_places_back() {
+        let ids: Vec<Uuid> = (1..=9).map(Uuid::from_u128).collect();
+        let places: Vec<Option<u8>> = [3, 1, 2, 2, 7, 5, 4, 6, 6].map(Some).to_vec();
+        let groups = groups_by_place(&ids, &places).unwrap();
+        assert_eq!(places_by_group(&groups, &ids), places);
+        assert_eq!(
+            describe(Verdict::Ranked, &groups, &ids),
+            "B > C = D > A > G > F > H = I > E"
+        );
+        assert_eq!(places_by_group(&[], &ids), []);
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Browser {
             .await?)
     }
 
-    /// Waits until every island of the page has come to life.
+    /// Waits until every island of the page has come to life, and what is to be judged counts as seen.
     pub async fn hydrated(&self) -> Result<()> {
         for _ in 0..200 {
             let waiting = self.execute(WAITING_ISLANDS, vec![]).await?;
@@ -57,6 +57,7 @@ impl Browser {
     }
 }
 
-/// How many islands carry no `data-hydrated` yet, on themselves or on an element of theirs.
+/// How many islands carry no `data-hydrated` yet, on themselves or on an element of theirs, or are not seen yet.
 const WAITING_ISLANDS: &str = "return [...document.querySelectorAll('leptos-island')]\
-    .filter(i => !i.matches('[data-hydrated]') && !i.querySelector('[data-hydrated]')).length";
+    .filter(i => !i.matches('[data-hydrated]') && !i.querySelector('[data-hydrated]')).length\
+    + document.querySelectorAll('[data-unseen]').length";

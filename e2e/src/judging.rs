@@ -14,12 +14,12 @@ impl Browser {
         number.parse().with_context(|| format!("no number in “{line}”"))
     }
 
-    /// Waits until the page says that so many are done and that all is saved.
+    /// Waits until the page says that so many are done and that all is saved, and what it shows next counts as seen.
     pub async fn judged_and_saved(&self, wanted: u64) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(15);
         loop {
             let (judged, saved) = (self.judged().await?, self.read(".judge-saved").await?);
-            if judged == wanted && saved == "All saved" {
+            if judged == wanted && saved == "All saved" && !self.has(".judge[data-unseen]").await? {
                 return Ok(());
             }
             if Instant::now() > deadline {

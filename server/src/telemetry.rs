@@ -13,9 +13,7 @@ const QUIET: &str = "html5ever=off";
 
 /// Starts logging to standard error. Does nothing if logging has started already.
 pub fn start(format: LogFormat) {
-    let asked = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| DEFAULT.to_owned());
-    let filter = EnvFilter::try_new(format!("{QUIET},{asked}"))
-        .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},{DEFAULT}")));
+    let filter = filter(env::var(EnvFilter::DEFAULT_ENV).ok());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -24,4 +22,30 @@ pub fn start(format: LogFormat) {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),
     });
+}
+
+fn filter(asked: Option<String>) -> EnvFilter {
+    let asked = asked.unwrap_or_else(|| DEFAULT.to_owned());
+    EnvFilter::try_new(format!("{QUIET},{asked}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},{DEFAULT}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filter;
+
+    #[test]
+    fn odd_tags_in_texts_fill_no_log() {
+        for asked in [
+            None,
+            Some("debug"),
+            Some("no=such=filter"),
+            Some("server=trace,warn"),
+        ] {
+            let filter = filter(asked.map(str::to_owned)).to_string();
+            assert!(filter.contains("html5ever=off"), "{asked:?}: {filter}");
+        }
+        let asked = filter(Some("html5ever=warn".into())).to_string();
+        assert!(!asked.contains("html5ever=off"), "{asked}");
+    }
 }

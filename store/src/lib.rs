@@ -19,6 +19,7 @@ pub mod judgement;
 #[cfg(test)]
 mod judging_tests;
 pub mod overlap;
+pub mod own_work;
 pub mod pair;
 pub mod progress;
 pub mod project;

@@ -1,9 +1,6 @@
 //! A conversation, turn by turn, as people read it.
 
-use domain::{
-    prompt::{Message, Speaker},
-    task::ShownTurn,
-};
+use domain::{prompt::Message, task::ShownTurn};
 use leptos::prelude::*;
 
 use crate::prose::Prose;
@@ -16,7 +13,7 @@ pub fn Conversation(turns: Vec<ShownTurn>) -> impl IntoView {
         .map(|turn| {
             view! {
                 <div class=format!("turn {}", turn.role.as_str())>
-                    <p class="speaker">{speaker(turn.role)}</p>
+                    <p class="speaker">{turn.role.name()}</p>
                     <Prose html=turn.html />
                 </div>
             }
@@ -34,13 +31,4 @@ pub fn shown_turns(messages: &[Message], html: impl IntoIterator<Item = String>)
             html,
         })
         .collect()
-}
-
-fn speaker(role: Speaker) -> &'static str {
-    match role {
-        Speaker::System => "System",
-        Speaker::User => "Person",
-        Speaker::Assistant => "Assistant",
-        Speaker::Tool => "Tool",
-    }
 }

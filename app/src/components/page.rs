@@ -27,7 +27,7 @@ pub enum Tab {
     Overview,
     Judge,
     Rank,
-    Corrections,
+    Judgements,
     Assignment,
     Prompts,
     Import,
@@ -40,7 +40,7 @@ impl Tab {
         (Tab::Overview, "Overview", "", Permission::ViewProjects),
         (Tab::Judge, "Judge", "/judge", Permission::Judge),
         (Tab::Rank, "Rank", "/judge?kind=ranking", Permission::Judge),
-        (Tab::Corrections, "Corrections", "/corrections", Permission::Judge),
+        (Tab::Judgements, "My judgements", "/judgements", Permission::Judge),
         (
             Tab::Assignment,
             "Assignment",

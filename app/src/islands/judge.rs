@@ -2,25 +2,32 @@
 //! the next comparison is there already, and what was said is sent in the background (`outbox`).
 
 mod clock;
+mod draft;
+mod gate;
 mod hold;
+mod key_names;
 mod keys;
+mod order;
 mod outbox;
 mod parts;
+mod saying;
+mod screen;
 mod state;
 
 use domain::{
+    Millis,
     comparison::ComparisonKind,
     task::{Progress, Task},
 };
-use leptos::{html, prelude::*};
+use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use self::{
-    parts::{controls, keys_help, prompt_and_responses, status_line},
+    parts::{bar, keys_help, prompt_and_responses, status_line},
     state::Desk,
 };
-use super::mark_hydrated;
+use super::{mark_hydrated, only_single_clicks};
 
 /// What the server hands over: the first comparison, and where the person stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,25 +45,35 @@ pub struct DeskStart {
     pub undo_id: Uuid,
     /// The person's last judgement of this kind and its comparison, to be undone.
     pub last: Option<(Uuid, Uuid)>,
+    /// When this page was made, by the server's clock: the plain form tells it what nobody can have seen yet.
+    pub shown_at: Millis,
+    /// The query of the list that this comparison was chosen from, to go back there when it has been judged.
+    pub from: Option<String>,
 }
 
 /// The whole of the judging page under its title.
 #[island]
 pub fn JudgeDesk(start: DeskStart) -> impl IntoView {
-    let node = NodeRef::<html::Section>::new();
-    mark_hydrated(node);
     let desk = Desk::new(&start);
-    Effect::new(move |_| desk.wake(node));
+    let node = desk.root;
+    mark_hydrated(node);
+    Effect::new(move |_| desk.wake());
+    desk.follow();
     let kind = start.kind.as_str();
-    let form = NodeRef::<html::Form>::new();
     view! {
-        <section class="judge" data-kind=kind node_ref=node>
+        <section
+            class="judge"
+            data-kind=kind
+            data-unseen=move || (desk.task.with(Option::is_some) && !desk.gate.follow()).then_some("true")
+            node_ref=node
+        >
             {status_line(desk, start.kind)}
             <form
                 class="judge-form"
                 method="post"
                 action="/fn/judge/form"
-                node_ref=form
+                novalidate=move || desk.awake.get()
+                on:click=move |event| only_single_clicks(&event)
                 on:submit=move |event| {
                     event.prevent_default();
                     if let Some(say) = event.submitter().and_then(|button| button.get_attribute("value")) {
@@ -68,12 +85,14 @@ pub fn JudgeDesk(start: DeskStart) -> impl IntoView {
                 <button type="submit" disabled hidden></button>
                 <input type="hidden" name="form[project]" value=start.project.to_string() />
                 <input type="hidden" name="form[id]" value=start.id.to_string() />
+                <input type="hidden" name="form[shown_at]" value=start.shown_at.to_string() />
+                <input type="hidden" name="form[from]" value=start.from.clone() />
                 {start.task.as_ref().map(hidden_fields)}
                 {move || match desk.task.get() {
                     Some(task) => prompt_and_responses(desk, &task).into_any(),
-                    None => nothing_left(desk).into_any(),
+                    None => nothing_here(desk).into_any(),
                 }}
-                {controls(desk, start.kind)}
+                {bar(desk, start.kind)}
             </form>
             {undo_form(desk, &start)}
             {keys_help(desk, start.kind)}
@@ -93,32 +112,38 @@ fn hidden_fields(task: &Task) -> impl IntoView + use<> {
 }
 
 /// What stands there when no comparison does.
-fn nothing_left(desk: Desk) -> impl IntoView {
-    let project = desk.project;
+fn nothing_here(desk: Desk) -> impl IntoView {
+    let sentence = move || {
+        let progress = desk.progress.get();
+        match (desk.leaving.get(), desk.exhausted.get(), progress.elsewhere) {
+            (Some(_), _, _) => {
+                "Your change is kept in this browser and on its way; then your judgements are shown."
+                    .to_owned()
+            }
+            (None, false, _) => "Waiting for the next comparison…".to_owned(),
+            (None, true, 0) if progress.done == 0 => "Nothing is here for you to judge yet.".to_owned(),
+            (None, true, 0) => "Nothing is left for you to judge here. Thank you.".to_owned(),
+            (None, true, 1) => {
+                "Somebody else has the last one in hand. If it is given back, it comes here by itself."
+                    .to_owned()
+            }
+            (None, true, others) => {
+                format!("Others have the last {others} in hand. What is given back comes here by itself.")
+            }
+        }
+    };
+    let own_work = format!("/projects/{}/judgements", desk.project);
     view! {
         <div class="empty judge-empty">
-            <p>
-                {move || match (desk.exhausted.get(), desk.progress.get().elsewhere) {
-                    (false, _) => "Waiting for the next comparison…".to_owned(),
-                    (true, 0) => "Nothing is left for you to judge here. Thank you.".to_owned(),
-                    (true, 1) => {
-                        "Somebody else has the last one in hand. If it is given back, it comes here by itself.".to_owned()
-                    }
-                    (true, others) => {
-                        format!(
-                            "Others have the last {others} in hand. What is given back comes here by itself.",
-                        )
-                    }
-                }}
-            </p>
-            <a class="button" href=format!("/projects/{project}/corrections")>
-                "Look at what you said"
+            <p>{sentence}</p>
+            <a class="button" href=own_work>
+                "My judgements"
             </a>
         </div>
     }
 }
 
-/// Undo stands outside the form of grades: it is a form of its own.
+/// Undo is a form of its own; its button stands among the others.
 fn undo_form(desk: Desk, start: &DeskStart) -> impl IntoView + use<> {
     let [old, comparison] = match start.last {
         Some((judgement, comparison)) => [judgement, comparison].map(|id| id.to_string()),
@@ -126,7 +151,7 @@ fn undo_form(desk: Desk, start: &DeskStart) -> impl IntoView + use<> {
     };
     view! {
         <form
-            class="judge-undo"
+            id="undo"
             method="post"
             action="/fn/judge/undo"
             on:submit=move |event| {
@@ -138,10 +163,6 @@ fn undo_form(desk: Desk, start: &DeskStart) -> impl IntoView + use<> {
             <input type="hidden" name="comparison" value=comparison />
             <input type="hidden" name="id" value=start.undo_id.to_string() />
             <input type="hidden" name="old" value=old />
-            <button class="quiet small" disabled=move || !desk.can_undo.get()>
-                <kbd>"u"</kbd>
-                "Undo the last"
-            </button>
         </form>
     }
 }

@@ -16,7 +16,7 @@ mod storage;
 pub mod theme;
 pub mod written;
 
-use leptos::{html::ElementType, prelude::*};
+use leptos::{ev::MouseEvent, html::ElementType, prelude::*};
 use wasm_bindgen::JsCast;
 
 /// Marks the element as alive, for styles and for tests that wait for it.
@@ -35,4 +35,16 @@ where
             );
         }
     });
+}
+
+/// The second and third click of a double or triple one press no button: what is there by then is not what they were
+/// meant for.
+pub(crate) fn only_single_clicks(event: &MouseEvent) {
+    let on_button = event
+        .target()
+        .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
+        .is_some_and(|target| target.closest("button").is_ok_and(|button| button.is_some()));
+    if on_button && event.detail() > 1 {
+        event.prevent_default();
+    }
 }

@@ -1,16 +1,14 @@
-//! Corrections: write one for a comparison, and look back at one's own work.
+//! Corrections: write one for a comparison.
 
 use domain::{
     comparison::ComparisonKind,
-    correction::Correction,
     permission::Permission,
     project::Project,
-    prompt::{Message, Response, Speaker},
-    task::{Task, describe, letter},
+    prompt::Response,
+    task::{Task, letter},
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
-use store::judgement::OwnJudgement;
 use uuid::Uuid;
 
 use crate::{
@@ -22,11 +20,11 @@ use crate::{
         written::WrittenToggle,
     },
     judging::Desk,
+    own_list::OwnList,
+    pages::judgements,
+    text::encoded,
     viewer::require,
 };
-
-/// How many judgements and corrections one looks back at.
-const LOOK_BACK: u64 = 50;
 
 /// `?comparison=ID` (and `&response=ID`, or `none` to write from nothing) opens the editor; else one's own work.
 #[component]
@@ -34,24 +32,27 @@ pub fn CorrectionsPage() -> impl IntoView {
     let id = path_id();
     let (comparison, response) =
         use_query_map().with_untracked(|query| (query.get("comparison"), query.get("response")));
+    let asked = OwnList::of_request_from();
     let data = async move {
         let project = id?;
         match comparison {
-            Some(comparison) => edit(project, &comparison, response.as_deref())
+            Some(comparison) => edit(project, &comparison, response.as_deref(), asked)
                 .await
                 .map(Shown::Editing),
-            None => own_work(project).await.map(Shown::OwnWork),
+            None => judgements::load(project, OwnList::of_request())
+                .await
+                .map(|listed| Shown::OwnWork(Box::new(listed))),
         }
     };
     page_with(data, |shown| match shown {
         Shown::Editing(editing) => editing_view(*editing).into_any(),
-        Shown::OwnWork(work) => own_work_view(work).into_any(),
+        Shown::OwnWork(listed) => judgements::view(*listed).into_any(),
     })
 }
 
 enum Shown {
     Editing(Box<Editing>),
-    OwnWork(OwnWork),
+    OwnWork(Box<judgements::Listed>),
 }
 
 struct Editing {
@@ -61,13 +62,12 @@ struct Editing {
     saved: bool,
 }
 
-struct OwnWork {
-    project: Project,
-    judgements: Vec<(OwnJudgement, String)>,
-    corrections: Vec<(Correction, String)>,
-}
-
-async fn edit(project: Uuid, comparison: &str, response: Option<&str>) -> Result<Box<Editing>, AppError> {
+async fn edit(
+    project: Uuid,
+    comparison: &str,
+    response: Option<&str>,
+    from: Option<OwnList>,
+) -> Result<Box<Editing>, AppError> {
     let user = require(Permission::Judge)?;
     let missing = |what: &str| AppError::NotFound(format!("There is no such {what}."));
     let comparison: Uuid = comparison.parse().map_err(|_| missing("comparison"))?;
@@ -101,15 +101,24 @@ async fn edit(project: Uuid, comparison: &str, response: Option<&str>) -> Result
         (None, Some(response)) => response.content.clone(),
         (None, None) => String::new(),
     };
+    let place = task
+        .responses
+        .iter()
+        .position(|shown| Some(shown.id) == origin.map(|response| response.id));
     let editor = EditorStart {
         project,
         comparison,
         user: user.id,
         id: Uuid::new_v4(),
         response: origin.map(|response| (response.id, response.content.clone())),
+        name: place.map_or_else(
+            || "nothing".to_owned(),
+            |place| format!("response {}", letter(place)),
+        ),
         content,
         supersedes: own.as_ref().map(|own| own.id),
         language: task.language.clone(),
+        from: from.map(|list| list.query()),
     };
     Ok(Box::new(Editing {
         saved: kept.is_some(),
@@ -126,8 +135,10 @@ fn editing_view(editing: Editing) -> impl IntoView {
         editor,
         saved,
     } = editing;
+    let from = editor.from.as_deref();
+    let from = from.map_or_else(String::new, |query| format!("&from={}", encoded(query)));
     let base = format!(
-        "/projects/{}/corrections?comparison={}",
+        "/projects/{}/corrections?comparison={}{from}",
         project.id, task.comparison_id
     );
     let origin = editor.response.as_ref().map(|(id, _)| *id);
@@ -182,151 +193,4 @@ fn editing_view(editing: Editing) -> impl IntoView {
             <CorrectionEditor start=editor />
         </Page>
     }
-}
-
-async fn own_work(project: Uuid) -> Result<OwnWork, AppError> {
-    let user = require(Permission::Judge)?;
-    let store = context::store();
-    let project = store.find_project(project).await?;
-    let judgements = store
-        .list_own_judgements(&project, user.id, None, LOOK_BACK)
-        .await?;
-    let corrections = store.list_own_corrections(&project, user.id, LOOK_BACK).await?;
-    let mut ids: Vec<Uuid> = judgements.iter().map(|own| own.judgement.comparison_id).collect();
-    ids.extend(corrections.iter().map(|own| own.comparison_id));
-    ids.sort_unstable();
-    ids.dedup();
-    let loaded = store.load_comparisons(project.id, &ids).await?;
-    let asked = |id: Uuid| {
-        let found = loaded.iter().find(|comparison| comparison.id == id);
-        found
-            .map(|comparison| beginning(&comparison.prompt.messages))
-            .unwrap_or_default()
-    };
-    Ok(OwnWork {
-        judgements: judgements
-            .into_iter()
-            .map(|own| (asked(own.judgement.comparison_id), own))
-            .map(swap)
-            .collect(),
-        corrections: corrections
-            .into_iter()
-            .map(|own| (asked(own.comparison_id), own))
-            .map(swap)
-            .collect(),
-        project,
-    })
-}
-
-fn swap<A, B>((a, b): (A, B)) -> (B, A) {
-    (b, a)
-}
-
-/// How the last thing that was asked begins.
-fn beginning(messages: &[Message]) -> String {
-    let last = messages
-        .iter()
-        .rfind(|message| message.role == Speaker::User)
-        .or(messages.last());
-    let text = last.map_or("", |message| message.content.as_str());
-    let mut line: String = text
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(120)
-        .collect();
-    if line.chars().count() == 120 {
-        line.push('…');
-    }
-    line
-}
-
-fn own_work_view(work: OwnWork) -> impl IntoView {
-    let OwnWork {
-        project,
-        judgements,
-        corrections,
-    } = work;
-    let base = format!("/projects/{}", project.id);
-    let corrected = corrections.iter().map(|(own, asked)| {
-        let link = format!("{base}/corrections?comparison={}", own.comparison_id);
-        let text: String = own.content.chars().take(160).collect();
-        (asked.clone(), text, link)
-    });
-    let judged = judgements.iter().map(|(own, asked)| {
-        let judgement = &own.judgement;
-        let said = describe(judgement.verdict, &judgement.ranking, &judgement.presented);
-        let link = format!("{base}/judge?comparison={}", judgement.comparison_id);
-        let flag = if judgement.flagged { " · flagged" } else { "" };
-        (asked.clone(), format!("{said}{flag}"), link)
-    });
-    let corrected = table("Correction", corrected.collect());
-    let judged = table("What you said", judged.collect());
-    view! {
-        <Page title="Corrections" project=project tab=Tab::Corrections>
-            <div class="page-head">
-                <div>
-                    <h1>"Your work"</h1>
-                    <p>"Your last corrections and judgements here. A change replaces what you said; the history stays."</p>
-                </div>
-                <a class="button primary" href=format!("{base}/judge")>
-                    "Go on judging"
-                </a>
-            </div>
-            <h2>"Corrections"</h2>
-            {corrected
-                .unwrap_or_else(|| {
-                    view! {
-                        <p class="empty">
-                            "None yet. While you judge, press e or follow “Correct” beside a response."
-                        </p>
-                    }
-                        .into_any()
-                })}
-            <h2>"Judgements"</h2>
-            {judged.unwrap_or_else(|| view! { <p class="empty">"None yet."</p> }.into_any())}
-        </Page>
-    }
-}
-
-/// Rows of (prompt, what was said, where to change it); None if there are none.
-fn table(heading: &'static str, rows: Vec<(String, String, String)>) -> Option<AnyView> {
-    if rows.is_empty() {
-        return None;
-    }
-    let rows = rows
-        .into_iter()
-        .map(|(asked, said, link)| {
-            let label = format!("Change: {asked}");
-            view! {
-                <tr>
-                    <th scope="row" dir="auto">
-                        {asked}
-                    </th>
-                    <td dir="auto">{said}</td>
-                    <td>
-                        <a href=link aria-label=label>
-                            "Change"
-                        </a>
-                    </td>
-                </tr>
-            }
-        })
-        .collect_view();
-    let table = view! {
-        <div class="table-wrap">
-            <table class="table work-table">
-                <thead>
-                    <tr>
-                        <th scope="col">"Prompt"</th>
-                        <th scope="col">{heading}</th>
-                        <th scope="col">"Change"</th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
-    };
-    Some(table.into_any())
 }

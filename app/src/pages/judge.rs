@@ -1,8 +1,12 @@
 //! Where pairs are graded and rankings made.
 
-use domain::{comparison::ComparisonKind, permission::Permission, project::Project};
+use axum::{
+    extract::Query,
+    http::{header::SET_COOKIE, request::Parts},
+};
+use domain::{comparison::ComparisonKind, permission::Permission, project::Project, prompt::text_hash};
 use leptos::prelude::*;
-use leptos_router::hooks::use_query_map;
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
@@ -11,56 +15,84 @@ use crate::{
     error::AppError,
     islands::judge::{DeskStart, JudgeDesk},
     judging::Desk,
+    own_list::OwnList,
     prose::Prose,
     viewer::require,
 };
+
+/// What the address asks for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    /// `ranking` for rankings.
+    kind: String,
+    /// One comparison again.
+    comparison: Option<String>,
+}
 
 /// The next comparison to judge: `?kind=ranking` for rankings, `?comparison=ID` for one of them again.
 #[component]
 pub fn JudgePage() -> impl IntoView {
     let id = path_id();
-    let (kind, comparison) =
-        use_query_map().with_untracked(|query| (query.get("kind"), query.get("comparison")));
-    let data = async move { start(id?, kind.as_deref(), comparison.as_deref()).await };
-    page_with(data, |(project, instructions, start)| {
-        let (title, tab) = match start.kind {
-            ComparisonKind::Pair => ("Judge", Tab::Judge),
-            ComparisonKind::Ranking => ("Rank", Tab::Rank),
-        };
-        view! {
-            <Page title=title project=project tab=tab wide=true>
-                {instructions
-                    .map(|html| {
-                        view! {
-                            <details class="judge-instructions">
-                                <summary>"Instructions"</summary>
-                                <Prose html=html />
-                            </details>
-                        }
-                    })}
-                <JudgeDesk start=start />
-            </Page>
-        }
-    })
+    let asked = use_context::<Parts>()
+        .and_then(|parts| Query::<Asked>::try_from_uri(&parts.uri).ok())
+        .map_or_else(Asked::default, |Query(asked)| asked);
+    let from = OwnList::of_request_from();
+    let data = async move { start(id?, asked, from).await };
+    page_with(
+        data,
+        |Started {
+             project,
+             instructions,
+             start,
+         }| {
+            let (title, tab) = match start.kind {
+                ComparisonKind::Pair => ("Judge", Tab::Judge),
+                ComparisonKind::Ranking => ("Rank", Tab::Rank),
+            };
+            view! {
+                <Page title=title project=project tab=tab wide=true>
+                    {instructions
+                        .map(|Instructions { html, new }| {
+                            view! {
+                                <details class="judge-instructions" open=new>
+                                    <summary>"Instructions"</summary>
+                                    <Prose html=html />
+                                </details>
+                            }
+                        })}
+                    <JudgeDesk start=start />
+                </Page>
+            }
+        },
+    )
 }
 
-async fn start(
-    project: Uuid,
-    kind: Option<&str>,
-    comparison: Option<&str>,
-) -> Result<(Project, Option<String>, DeskStart), AppError> {
+struct Started {
+    project: Project,
+    instructions: Option<Instructions>,
+    start: DeskStart,
+}
+
+struct Instructions {
+    html: String,
+    /// This person has not been shown them in this browser, as they read now.
+    new: bool,
+}
+
+async fn start(project: Uuid, asked: Asked, from: Option<OwnList>) -> Result<Started, AppError> {
     let user = require(Permission::Judge)?;
     let desk = Desk::open(project, &user).await?;
-    let task = match comparison {
+    let task = match &asked.comparison {
         Some(id) => {
             let missing = |_| AppError::NotFound("There is no such comparison.".into());
             Some(desk.task(id.parse().map_err(missing)?).await?)
         }
         None => None,
     };
-    let kind = match (&task, kind) {
+    let kind = match (&task, asked.kind.as_str()) {
         (Some(task), _) => task.kind,
-        (None, Some("ranking")) => ComparisonKind::Ranking,
+        (None, "ranking") => ComparisonKind::Ranking,
         (None, _) => ComparisonKind::Pair,
     };
     let seat = Uuid::new_v4();
@@ -87,11 +119,39 @@ async fn start(
         last: last
             .first()
             .map(|own| (own.judgement.id, own.judgement.comparison_id)),
+        shown_at: store::now(),
+        // Read and written again: what an address says goes no further as it stands.
+        from: from.map(|list| list.query()),
     };
-    let instructions = desk.project.instructions.trim();
-    let instructions = match instructions {
-        "" => None,
-        text => Some(context::render(text).await),
-    };
-    Ok((desk.project, instructions, start))
+    Ok(Started {
+        instructions: instructions(&desk.project, user.id).await,
+        project: desk.project,
+        start,
+    })
+}
+
+/// The instructions, and whether they are new to this person: a cookie remembers which were shown last.
+async fn instructions(project: &Project, user: Uuid) -> Option<Instructions> {
+    let text = project.instructions.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let shown: String = text_hash(&format!("{user} {text}")).chars().take(16).collect();
+    let name = format!("read-{}", project.id.simple());
+    let new = context::cookie(&name).as_deref() != Some(&shown);
+    if new {
+        let secure = match context::services().public_url.starts_with("https:") {
+            true => "; Secure",
+            false => "",
+        };
+        let cookie = format!(
+            "{name}={shown}; Path=/projects/{}; Max-Age=31536000; HttpOnly; SameSite=Lax{secure}",
+            project.id
+        );
+        context::answer_header(SET_COOKIE, &cookie);
+    }
+    Some(Instructions {
+        html: context::render(text).await,
+        new,
+    })
 }

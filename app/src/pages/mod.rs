@@ -8,6 +8,7 @@ pub mod home;
 pub mod import;
 pub mod join;
 pub mod judge;
+pub mod judgements;
 pub mod missing;
 pub mod project;
 pub mod prompts;

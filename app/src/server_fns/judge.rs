@@ -102,12 +102,39 @@ pub struct JudgeForm {
     pub place_1: Option<u8>,
     pub place_2: Option<u8>,
     pub place_3: Option<u8>,
+    pub place_4: Option<u8>,
+    pub place_5: Option<u8>,
+    pub place_6: Option<u8>,
+    pub place_7: Option<u8>,
+    pub place_8: Option<u8>,
     pub flagged: Option<String>,
     pub justification: String,
     pub confidence: Option<i32>,
     /// Empty if this is the first.
     pub supersedes: String,
     pub active_ms: Option<i64>,
+    /// When the server made the page.
+    pub shown_at: Option<domain::Millis>,
+    /// The query of the list to go back to; empty to go on to the next.
+    pub from: Option<String>,
+}
+
+#[cfg(feature = "ssr")]
+impl JudgeForm {
+    /// The places by response, in the order of the screen.
+    pub fn places(&self) -> [Option<u8>; domain::comparison::MAX_RESPONSES] {
+        [
+            self.place_0,
+            self.place_1,
+            self.place_2,
+            self.place_3,
+            self.place_4,
+            self.place_5,
+            self.place_6,
+            self.place_7,
+            self.place_8,
+        ]
+    }
 }
 
 /// As [`submit_judgement`], from a plain form; the next page is the next comparison. Needs `Judge`.
@@ -115,17 +142,34 @@ pub struct JudgeForm {
 pub async fn judge_by_form(form: JudgeForm) -> Result<(), AppError> {
     use domain::permission::Permission;
 
-    use crate::{context, flash, flash::Flash, judging};
+    use crate::{context, flash, flash::Flash, judging, own_list::OwnList};
     let user = crate::viewer::require(Permission::Judge)?;
     let project = form.project;
     let desk = judging::Desk::open(project, &user).await?;
     let task = desk.task(form.comparison).await?;
     let kind = task.kind;
+    let from = form.from.clone().filter(|from| !from.is_empty());
+    if form
+        .shown_at
+        .is_some_and(|at| judging::came_unseen(at, store::now()))
+    {
+        flash::show_next(Flash::failed(
+            "That came before this one could be read, so nothing was kept. Read it, then judge it.",
+        ));
+        context::redirect(&judging::path_of(project, form.comparison, from.as_deref()));
+        return Ok(());
+    }
     let submission = judging::read_form(form, &task)?;
+    let comparison = submission.comparison_id;
     let said = domain::task::describe(submission.verdict, &submission.ranking, &submission.presented);
     judging::keep(project, &user, submission).await?;
-    flash::show_next(Flash::done(format!("Saved: {said}.")));
-    context::redirect(&judging::path(project, kind));
+    match from {
+        Some(from) => context::redirect(&OwnList::parse(&from).path_changed(project, comparison)),
+        None => {
+            flash::show_next(Flash::done(format!("Saved: {said}.")));
+            context::redirect(&judging::path(project, kind));
+        }
+    }
     Ok(())
 }
 
@@ -140,7 +184,6 @@ pub async fn undo_judgement(project: Uuid, comparison: Uuid, id: Uuid, old: Uuid
         .await?
         .task(comparison)
         .await?;
-    let kind = task.kind;
     let submission = Submission {
         id,
         comparison_id: comparison,
@@ -155,9 +198,7 @@ pub async fn undo_judgement(project: Uuid, comparison: Uuid, id: Uuid, old: Uuid
     };
     judging::keep(project, &user, submission).await?;
     flash::show_next(Flash::done("Taken back: judge it anew."));
-    let base = judging::path(project, kind);
-    let mark = if base.contains('?') { '&' } else { '?' };
-    context::redirect(&format!("{base}{mark}comparison={comparison}"));
+    context::redirect(&judging::path_of(project, comparison, None));
     Ok(())
 }
 

@@ -148,6 +148,8 @@ static CLEANER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(|| {
         )
         // A wide table scrolls sideways: by keyboard too.
         .set_tag_attribute_value("table", "tabindex", "0")
+        // Formulas read from left to right in Arabic text too.
+        .set_tag_attribute_value("math", "dir", "ltr")
         .url_schemes(HashSet::from(["http", "https", "mailto"]))
         .link_rel(Some("noopener noreferrer nofollow"));
     cleaner

@@ -13,7 +13,7 @@ mod writer;
 use self::writer::Written;
 
 /// Bytes of a text that are read as Markdown; a longer one is shown as it was written.
-const LONGEST: usize = 256 * 1024;
+const LONGEST: usize = 128 * 1024;
 /// Markers of quotes and lists at the beginning of one line: each opens a block within the one before.
 const MOST_MARKERS: usize = 24;
 

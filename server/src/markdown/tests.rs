@@ -66,6 +66,7 @@ fn signs_that_are_no_emphasis_stay() {
 #[test]
 fn hidden_characters_are_marked() {
     reads("\u{200B}", "U+200B");
+    reads("a\u{200B}\u{200B}\u{200B}b", "aU+200B×3b");
     reads(
         "a\u{202E}b\u{2066}c\u{AD}d\u{0}e",
         "aU+202EbU+2066cU+00ADdU+0000e",
@@ -129,10 +130,7 @@ fn formulas_are_typeset_or_left_whole() {
         "$$a_1$$",
         "\\begin{align}a&=b\\\\c&=d\\end{align}",
     ] {
-        assert!(
-            rendered(display).contains("<math display=\"block\">"),
-            "{display}"
-        );
+        assert!(rendered(display).contains("<math display=\"block\""), "{display}");
     }
     for inline in [
         "$x$",
@@ -141,7 +139,7 @@ fn formulas_are_typeset_or_left_whole() {
         r"$\alpha$",
         "**\\(n\\)**",
     ] {
-        assert!(rendered(inline).contains("<math display=\"inline\">"), "{inline}");
+        assert!(rendered(inline).contains("<math display=\"inline\""), "{inline}");
     }
     // Money, shells and brackets.
     for none in [
@@ -166,6 +164,11 @@ fn formulas_are_typeset_or_left_whole() {
     // In code nothing is a formula.
     reads("`\\(x\\)` and\n\n```\n$$a$$\n```", "\\(x\\) and $$a$$");
     assert!(rendered("The answer is \\boxed{3} or \\(\\boxed{42}\\)").contains("<mn>42</mn>"));
+}
+
+#[test]
+fn a_formula_reads_from_left_to_right_in_any_text() {
+    assert!(rendered("\u{633}\u{644}\u{627}\u{645} $x^2$").contains("dir=\"ltr\""));
 }
 
 #[test]
@@ -340,7 +343,8 @@ fn the_work_for_a_text_is_bounded() {
         deep("\\(", 100_000),
         deep("$x^2$ ", 30_000),
         deep("<!--", 60_000),
-        deep("\u{200B}", 80_000),
+        deep("\u{200B}", 40_000),
+        deep("\u{200B}\u{2060}", 20_000),
         deep("word ", 400_000),
         format!("\\({}x{}\\)", deep("\\frac{1}{", 400), deep("}", 400)),
     ];

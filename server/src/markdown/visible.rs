@@ -10,9 +10,12 @@ pub fn is_hidden(character: char) -> bool {
         | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
+/// Marks of a text that say which character it is; a text with more of them is nothing to read.
+const MOST_MARKS: usize = 2_000;
+
 /// Adds text as HTML, with a mark for each hidden character. Gives whether there was one.
 pub fn push_text(html: &mut String, text: &str) -> bool {
-    let mut marked = false;
+    let mut marks = 0;
     let mut before = None;
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
@@ -23,20 +26,31 @@ pub fn push_text(html: &mut String, text: &str) -> bool {
             '"' => html.push_str("&quot;"),
             '\r' if characters.peek() == Some(&'\n') => {}
             _ if is_hidden(character) && !is_needed(before, character, characters.peek().copied()) => {
-                marked = true;
-                push_mark(html, character);
+                marks += 1;
+                let mut times = 1;
+                while characters.next_if_eq(&character).is_some() {
+                    times += 1;
+                }
+                match marks {
+                    0..=MOST_MARKS => push_mark(html, character, times),
+                    _ => html.push(char::REPLACEMENT_CHARACTER),
+                }
             }
             other => html.push(other),
         }
         before = Some(character);
     }
-    marked
+    marks > 0
 }
 
-fn push_mark(html: &mut String, character: char) {
+fn push_mark(html: &mut String, character: char, times: usize) {
     html.push_str("<span class=\"hidden-mark\" title=\"");
     html.push_str(name(character));
-    html.push_str(&format!("\">U+{:04X}</span>", u32::from(character)));
+    html.push_str(&format!("\">U+{:04X}", u32::from(character)));
+    if times > 1 {
+        html.push_str(&format!("×{times}"));
+    }
+    html.push_str("</span>");
     // Direction marks do something within the letters around them, so they also stay.
     if matches!(character, '\u{200E}' | '\u{200F}' | '\u{61C}') {
         html.push(character);

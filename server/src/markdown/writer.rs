@@ -18,6 +18,9 @@ pub const MOST_EVENTS: usize = 60_000;
 /// Blocks and spans in one another.
 const DEEPEST: usize = 40;
 
+/// Bytes of a formula that stand within a line; a longer one scrolls by itself on a narrow screen.
+const LONGEST_ON_A_LINE: usize = 60;
+
 /// A text as HTML.
 pub struct Written {
     pub html: String,
@@ -131,7 +134,7 @@ impl Writer<'_> {
 
     /// Text, with entities as they were typed: `&lt;` and `<` are two answers.
     fn text_event(&mut self, text: &str, range: Range<usize>) {
-        let typed = self.source.text.get(range).unwrap_or_default();
+        let typed = self.source.text.get(range).unwrap_or_default().trim_end();
         let entity = typed.len() > 2 && typed.starts_with('&') && typed.ends_with(';') && typed != text;
         let text = if entity { typed } else { text };
         if let Some(Open::Code { code, .. }) = self.open.last_mut() {
@@ -150,7 +153,10 @@ impl Writer<'_> {
                 }
                 Piece::Formula { source, typeset } => {
                     match typeset {
-                        Some(mathml) if mathml.starts_with("<math display=\"block\"") => {
+                        Some(mathml)
+                            if mathml.starts_with("<math display=\"block\"")
+                                || source.len() > LONGEST_ON_A_LINE =>
+                        {
                             self.html.push_str("<span class=\"formula\" tabindex=\"0\">");
                             self.html.push_str(mathml);
                             self.html.push_str("</span>");
@@ -184,7 +190,7 @@ impl Writer<'_> {
                 self.open_tag(open, close);
             }
             Tag::BlockQuote(_) => self.open_tag("<blockquote>\n", "</blockquote>\n"),
-            Tag::CodeBlock(kind) => self.open_code(kind),
+            Tag::CodeBlock(kind) => self.open_code(&kind, &range),
             Tag::HtmlBlock => self.open_tag("<p class=\"raw-html\">", "</p>\n"),
             Tag::List(start) => self.open_list(start),
             Tag::Item => self.open_item(range),
@@ -257,9 +263,13 @@ impl Writer<'_> {
         }
     }
 
-    fn open_code(&mut self, kind: CodeBlockKind<'_>) {
+    /// What stands behind a fence is taken as it was typed: the event's has no entities.
+    fn open_code(&mut self, kind: &CodeBlockKind<'_>, range: &Range<usize>) {
         let info = match kind {
-            CodeBlockKind::Fenced(info) => self.source.restore(&info),
+            CodeBlockKind::Fenced(_) => {
+                let fence = self.at(range).lines().next().unwrap_or_default();
+                self.source.restore(fence.trim_start_matches(['`', '~']).trim())
+            }
             CodeBlockKind::Indented => String::new(),
         };
         self.open.push(Open::Code {

@@ -94,6 +94,16 @@ impl Outbox {
         })
     }
 
+    /// The last that waits for one comparison.
+    pub fn last_about(self, comparison: Uuid) -> Option<Submission> {
+        self.entries.with_untracked(|entries| {
+            let mut about = entries.iter().rev().map(|entry| &entry.submission);
+            about
+                .find(|submission| submission.comparison_id == comparison)
+                .cloned()
+        })
+    }
+
     /// Drops one: the server has it, or the person has read why it was refused.
     pub fn forget(self, id: Uuid) {
         storage::remove(&format!("{}{id}", self.prefix()));

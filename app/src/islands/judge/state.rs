@@ -1,26 +1,26 @@
 //! What the judging page knows: the comparison on the screen, those fetched ahead, the draft, and what to undo.
+//! `saying` has what is done with them.
 
 use std::time::Duration;
 
 use domain::{
     comparison::ComparisonKind,
-    judgement::{Grade, SkipReason, Verdict},
-    task::{Progress, Submission, Task, describe, groups_by_place},
+    task::{Progress, Submission, Task, Written},
 };
 use leptos::{ev, html, prelude::*, task::spawn_local};
 use uuid::Uuid;
+use wasm_bindgen::JsCast;
 
-use super::{DeskStart, clock::ActiveClock, hold, keys, outbox::Outbox};
-use crate::server_fns::judge::{load_progress, load_task, next_tasks};
+use super::{
+    DeskStart, clock::ActiveClock, draft::Draft, gate::Gate, hold, keys, outbox::Outbox, saying, screen,
+};
+use crate::server_fns::judge::{load_progress, next_tasks};
 
 /// Fewer than these fetched ahead, and more are asked for.
 const AHEAD: usize = 2;
 
 /// When to ask again where nothing is left: soon if others have some in hand.
 const ASK_AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
-
-/// How many judgements can be undone without asking the server.
-const REMEMBERED: usize = 50;
 
 /// All of it; copies share everything.
 #[derive(Clone, Copy)]
@@ -33,34 +33,43 @@ pub struct Desk {
     pub progress: RwSignal<Progress>,
     pub outbox: Outbox,
     pub announcement: RwSignal<String>,
+    /// What the person should know at once, beside the grades; empty if nothing.
+    pub hint: RwSignal<String>,
     /// The server has no more for this person.
     pub exhausted: RwSignal<bool>,
     pub can_undo: RwSignal<bool>,
-    // The draft.
-    pub flagged: RwSignal<bool>,
-    pub justification: RwSignal<String>,
-    pub confidence: RwSignal<Option<i32>>,
-    /// The place of each response, for rankings.
-    pub places: RwSignal<[Option<u8>; 4]>,
+    /// In the browser, and awake.
+    pub awake: RwSignal<bool>,
+    pub draft: Draft,
+    /// Open once what is on the screen can have been seen.
+    pub gate: Gate,
     /// The next letter shares the last one's place.
     pub tie_next: RwSignal<bool>,
+    /// Where to go after one judgement that was to be changed.
+    pub back: StoredValue<Option<String>>,
+    /// The comparison that was changed, while the way back waits for the server to have it.
+    pub leaving: RwSignal<Option<Uuid>>,
     // Folds that keys open.
     pub skip_menu: NodeRef<html::Details>,
     pub reason_menu: NodeRef<html::Details>,
     pub help: NodeRef<html::Details>,
     pub reason_text: NodeRef<html::Textarea>,
-    ahead: StoredValue<Vec<Task>>,
-    undoable: StoredValue<Vec<(Task, Uuid)>>,
-    last: StoredValue<Option<(Uuid, Uuid)>>,
+    pub(super) root: NodeRef<html::Section>,
+    pub(super) ahead: StoredValue<Vec<Task>>,
+    pub(super) undoable: StoredValue<Vec<(Task, Submission)>>,
+    pub(super) last: StoredValue<Option<(Uuid, Uuid)>>,
+    /// What is shown was brought back by an undo.
+    pub(super) undone: StoredValue<bool>,
+    pub(super) clock: StoredValue<ActiveClock>,
     fetching: StoredValue<bool>,
     asking_again: StoredValue<bool>,
-    clock: StoredValue<ActiveClock>,
-    root: StoredValue<Option<NodeRef<html::Section>>>,
 }
 
 impl Desk {
     /// As the server rendered it.
     pub fn new(start: &DeskStart) -> Desk {
+        let from = start.from.as_ref();
+        let back = from.map(|query| format!("/projects/{}/judgements?{query}", start.project));
         Desk {
             project: start.project,
             kind: start.kind,
@@ -69,31 +78,33 @@ impl Desk {
             progress: RwSignal::new(start.progress),
             outbox: Outbox::new(start.project, start.user),
             announcement: RwSignal::new(String::new()),
+            hint: RwSignal::new(String::new()),
             exhausted: RwSignal::new(start.task.is_none()),
             can_undo: RwSignal::new(start.last.is_some()),
-            flagged: RwSignal::new(false),
-            justification: RwSignal::new(String::new()),
-            confidence: RwSignal::new(None),
-            places: RwSignal::new([None; 4]),
+            awake: RwSignal::new(false),
+            draft: Draft::new(start.user, start.task.as_ref()),
+            gate: Gate::new(),
             tie_next: RwSignal::new(false),
+            back: StoredValue::new(back),
+            leaving: RwSignal::new(None),
             skip_menu: NodeRef::new(),
             reason_menu: NodeRef::new(),
             help: NodeRef::new(),
             reason_text: NodeRef::new(),
+            root: NodeRef::new(),
             ahead: StoredValue::new(Vec::new()),
             undoable: StoredValue::new(Vec::new()),
             last: StoredValue::new(start.last),
-            fetching: StoredValue::new(false),
+            undone: StoredValue::new(false),
             asking_again: StoredValue::new(false),
             clock: StoredValue::new(ActiveClock::start(0.0)),
-            root: StoredValue::new(None),
+            fetching: StoredValue::new(false),
         }
     }
 
     /// In the browser: keys, the clock, what waits to be sent, and the next comparisons.
-    pub fn wake(self, root: NodeRef<html::Section>) {
-        self.root.set_value(Some(root));
-        self.clock.set_value(ActiveClock::start(js_sys::Date::now()));
+    pub fn wake(self) {
+        self.awake.set(true);
         self.outbox.open();
         hold::keep_holding(self);
         drop(window_event_listener(ev::keydown, move |event| {
@@ -112,136 +123,47 @@ impl Desk {
             self.clock
                 .update_value(|clock| clock.set_in_view(!document().hidden(), now));
         }));
-        // What stands there was judged already, and only the server does not know yet.
-        let unsent = self.outbox.comparisons();
-        if self.task.with_untracked(|task| {
-            task.as_ref()
-                .is_some_and(|task| unsent.contains(&task.comparison_id))
-        }) {
-            self.show_next();
-        } else {
-            self.scroll_to_start();
+        drop(window_event_listener(ev::pointerdown, move |event| {
+            let pressed = event.target().and_then(|target| target.dyn_into().ok());
+            screen::close_unless_inside(self.skip_menu, pressed);
+        }));
+        self.draft.forget_old();
+        let shown = self.task.get_untracked();
+        let unsent = shown
+            .as_ref()
+            .and_then(|task| self.outbox.last_about(task.comparison_id));
+        match (shown, unsent) {
+            // What stands there was judged already, and only the server does not know yet.
+            (Some(_), Some(_)) if self.back.with_value(Option::is_none) => self.show_next(),
+            // It is to be changed: what is unsent is what the change replaces.
+            (Some(mut task), Some(unsent)) => {
+                task.supersedes = Some(unsent.id);
+                task.written = saying::written_in(&unsent);
+                self.show(Some(task));
+            }
+            (shown, _) => self.begin(shown.as_ref(), false),
         }
         self.fetch();
     }
 
-    /// What a button's value or a key says: a grade's key, `skip:REASON`, `rank`.
-    pub fn say(self, say: &str) {
-        let Some(shown) = self.task.with_untracked(|task| task.as_ref().map(responses)) else {
-            return;
-        };
-        if let Some(reason) = say.strip_prefix("skip:") {
-            if let Some(reason) = SkipReason::ALL.into_iter().find(|known| known.as_str() == reason) {
-                self.send(Verdict::Skipped { reason }, Vec::new());
-            }
-        } else if say == "rank" {
-            let places = self.places.get_untracked();
-            match groups_by_place(&shown, &places[..shown.len().min(places.len())]) {
-                Some(groups) => self.send(Verdict::Ranked, groups),
-                None => self.announcement.set("Give every response a place first.".into()),
-            }
-        } else if let &[left, right] = shown.as_slice()
-            && let Some(grade) = Grade::ALL
-                .into_iter()
-                .find(|grade| grade.key().to_string() == say)
-        {
-            let (verdict, ranking) = grade.decide([left, right]);
-            self.send(verdict, ranking);
-        }
-    }
-
-    fn send(self, verdict: Verdict, ranking: Vec<Vec<Uuid>>) {
-        let Some(task) = self.task.get_untracked() else {
-            return;
-        };
-        let mut active = 0;
-        self.clock
-            .update_value(|clock| active = clock.read(js_sys::Date::now()));
-        let submission = Submission {
-            id: Uuid::new_v4(),
-            comparison_id: task.comparison_id,
-            verdict,
-            ranking,
-            presented: responses(&task),
-            flagged: self.flagged.get_untracked(),
-            justification: Some(self.justification.get_untracked()).filter(|text| !text.trim().is_empty()),
-            confidence: self.confidence.get_untracked(),
-            active_ms: Some(active),
-            supersedes: task.supersedes,
-        };
-        let said = describe(verdict, &submission.ranking, &submission.presented);
-        self.announcement.set(format!("{said}. Next comparison."));
-        if task.said.is_none() {
-            self.count(1);
-            if !matches!(verdict, Verdict::Skipped { .. }) {
-                self.progress.update(|progress| progress.judged += 1);
-            }
-        }
-        self.undoable.update_value(|undoable| {
-            undoable.push((task, submission.id));
-            if undoable.len() > REMEMBERED {
-                undoable.remove(0);
+    /// Keeps the draft at every change, and goes back once a change has been sent.
+    pub fn follow(self) {
+        Effect::new(move |_| self.draft.keep());
+        Effect::new(move |_| {
+            let sent = self.outbox.waiting() == 0 && self.outbox.refused().is_empty();
+            if let (Some(comparison), true) = (self.leaving.get(), sent)
+                && let Some(back) = self.back.get_value()
+            {
+                drop(
+                    window()
+                        .location()
+                        .set_href(&format!("{back}&changed={comparison}")),
+                );
             }
         });
-        self.can_undo.set(true);
-        self.outbox.push(submission);
-        self.show_next();
     }
 
-    /// Takes the last judgement back and shows its comparison again.
-    pub fn undo(self) {
-        let mut last = None;
-        self.undoable.update_value(|undoable| last = undoable.pop());
-        if let Some((task, judgement)) = last {
-            self.take_back(task, judgement);
-        } else if let Some((judgement, comparison)) = self.last.get_value() {
-            spawn_local(async move {
-                match load_task(self.project, comparison).await {
-                    Ok(task) => {
-                        self.last.set_value(None);
-                        self.take_back(task, judgement);
-                    }
-                    Err(error) => self.announcement.set(error.to_string()),
-                }
-            });
-        }
-    }
-
-    fn take_back(self, mut task: Task, judgement: Uuid) {
-        let withdrawal = Submission {
-            id: Uuid::new_v4(),
-            comparison_id: task.comparison_id,
-            verdict: Verdict::Withdrawn,
-            ranking: Vec::new(),
-            presented: responses(&task),
-            flagged: false,
-            justification: None,
-            confidence: None,
-            active_ms: None,
-            supersedes: Some(judgement),
-        };
-        task.supersedes = Some(withdrawal.id);
-        task.said = None;
-        self.outbox.push(withdrawal);
-        self.count(-1);
-        if let Some(current) = self.task.get_untracked() {
-            self.ahead.update_value(|ahead| ahead.insert(0, current));
-        }
-        self.can_undo.set(
-            self.undoable.with_value(|undoable| !undoable.is_empty()) || self.last.get_value().is_some(),
-        );
-        self.announcement.set("Taken back: judge it anew.".into());
-        self.show(Some(task));
-    }
-
-    fn count(self, by: i64) {
-        self.progress.update(|progress| {
-            progress.done = progress.done.saturating_add_signed(by);
-            progress.remaining = progress.remaining.saturating_add_signed(-by);
-        });
-    }
-
-    fn show_next(self) {
+    pub(super) fn show_next(self) {
         let mut next = None;
         self.ahead.update_value(|ahead| {
             if !ahead.is_empty() {
@@ -252,25 +174,39 @@ impl Desk {
         self.fetch();
     }
 
-    fn show(self, task: Option<Task>) {
-        self.flagged.set(false);
-        self.justification.set(String::new());
-        self.confidence.set(None);
-        self.places.set([None; 4]);
-        self.tie_next.set(false);
+    /// Puts a comparison on the screen, with what was begun about it.
+    pub(super) fn show(self, task: Option<Task>) {
+        let focus = screen::leave_controls(self);
         for fold in [self.skip_menu, self.reason_menu] {
-            if let Some(fold) = fold.get_untracked() {
-                fold.set_open(false);
-            }
+            screen::set_open(fold, false);
         }
-        self.clock.set_value(ActiveClock::start(js_sys::Date::now()));
+        self.begin(task.as_ref(), focus);
         self.task.set(task);
-        self.scroll_to_start();
+    }
+
+    /// What is on the screen is new: its draft, its clock, and nothing counts for it before it has been seen.
+    fn begin(self, task: Option<&Task>, focus: bool) {
+        let restored = self.draft.begin(task);
+        self.hint.set(match restored {
+            true => "What you had begun here is back, from this browser.".into(),
+            false => String::new(),
+        });
+        if restored && !self.draft.justification.with_untracked(String::is_empty) {
+            screen::set_open(self.reason_menu, true);
+        }
+        self.tie_next.set(false);
+        self.undone.set_value(false);
+        self.clock.set_value(ActiveClock::start(js_sys::Date::now()));
+        self.gate.shut();
+        screen::to_the_beginning(self, focus);
     }
 
     /// Fetches ahead, so that the next comparison is there when its time comes.
     fn fetch(self) {
-        if self.fetching.get_value() || self.ahead.with_value(Vec::len) >= AHEAD {
+        if self.fetching.get_value()
+            || self.back.with_value(Option::is_some)
+            || self.ahead.with_value(Vec::len) >= AHEAD
+        {
             return;
         }
         self.fetching.set_value(true);
@@ -282,7 +218,7 @@ impl Desk {
         self.ahead
             .with_value(|ahead| without.extend(ahead.iter().map(|task| task.comparison_id)));
         self.undoable
-            .with_value(|undoable| without.extend(undoable.iter().map(|(task, _)| task.comparison_id)));
+            .with_value(|undoable| without.extend(undoable.iter().map(|(_, said)| said.comparison_id)));
         without.sort_unstable();
         without.dedup();
         without.truncate(500);
@@ -353,9 +289,9 @@ impl Desk {
             && !self.outbox.comparisons().contains(&comparison)
             && !self.has_draft()
         {
-            self.announcement
-                .set("Somebody else has judged that one. Next comparison.".into());
             self.show_next();
+            self.hint
+                .set("Somebody else has judged the one that stood here.".into());
         } else {
             self.fetch();
         }
@@ -363,43 +299,6 @@ impl Desk {
 
     /// Whether anything was said of the comparison on the screen that is not sent.
     pub fn has_draft(self) -> bool {
-        self.flagged.get_untracked()
-            || self.confidence.with_untracked(Option::is_some)
-            || self.justification.with_untracked(|text| !text.trim().is_empty())
-            || self
-                .places
-                .with_untracked(|places| places.iter().any(Option::is_some))
+        untrack(|| self.draft.read()) != Written::default()
     }
-
-    /// Responses from their beginning, the prompt so that its last turn is in view.
-    fn scroll_to_start(self) {
-        request_animation_frame(move || {
-            let Some(root) = self.root.get_value().and_then(|root| root.get_untracked()) else {
-                return;
-            };
-            for place in 1..=4 {
-                let text = format!(".response:nth-child({place}) .response-text");
-                if let Ok(Some(text)) = root.query_selector(&text) {
-                    text.set_scroll_top(0);
-                }
-            }
-            let prompt = root.query_selector(".judge-prompt").ok().flatten();
-            let turn = root
-                .query_selector(".judge-prompt .turn:last-child")
-                .ok()
-                .flatten();
-            if let (Some(prompt), Some(turn)) = (prompt, turn) {
-                // The box is laid out from its end: 0 is the end, less than that is above it.
-                prompt.set_scroll_top((prompt.client_height() - turn.client_height() - 24).min(0));
-            }
-            let scrolled = window().page_y_offset().unwrap_or(0.0);
-            if scrolled > f64::from(root.offset_top()) {
-                root.scroll_into_view();
-            }
-        });
-    }
-}
-
-fn responses(task: &Task) -> Vec<Uuid> {
-    task.responses.iter().map(|response| response.id).collect()
 }

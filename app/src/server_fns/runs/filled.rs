@@ -7,6 +7,7 @@ use crate::{
     error::AppError,
     scoring::{Refusal, Scoring},
     settings,
+    text::encoded,
 };
 
 impl TrainForm {
@@ -87,15 +88,4 @@ impl From<Refusal> for AppError {
             refused.reason
         ))
     }
-}
-
-/// For a query.
-fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes()
-        .map(|byte| match plain(byte) {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
-        })
-        .collect()
 }
