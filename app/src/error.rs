@@ -102,7 +102,10 @@ impl From<store::StoreError> for AppError {
             StoreError::NotFound(what) => AppError::NotFound(format!("{what} was not found.")),
             StoreError::Conflict(why) => AppError::Conflict(why),
             StoreError::Invalid(why) => AppError::Invalid(why),
-            StoreError::Corrupt { .. } | StoreError::Database(_) => AppError::internal(error),
+            // Only workers hold leases.
+            StoreError::Corrupt { .. } | StoreError::Database(_) | StoreError::LeaseLost => {
+                AppError::internal(error)
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ pub enum State {
 }
 
 /// What came out of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Held-out pairs that the model orders as people do; None if nothing was held out.
     pub held_out: Option<Proportion>,

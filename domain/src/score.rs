@@ -128,8 +128,10 @@ pub struct JudgedPair {
     /// How clearly people prefer, 1 to 3 steps; None for rankings and datasets without grades.
     pub strength: Option<i32>,
     pub category: Option<String>,
-    /// Whether the model has not learnt from it.
+    /// Whether its prompt is held out: the model has learnt from none of its pairs.
     pub held_out: bool,
+    /// Said after the run's pairs were selected: the model has not learnt from it, and the run has not measured it.
+    pub newer: bool,
     /// The chosen reward less the rejected one: below 0 the model disagrees.
     pub margin: f64,
     /// The chosen length less the rejected one, in characters.
@@ -148,8 +150,14 @@ pub struct Agreement {
 pub struct ScoreSummary {
     /// Responses with a score.
     pub responses: u64,
+    /// Of the pairs that the run had, those held out.
     pub held_out: Agreement,
+    /// All pairs that the run had.
     pub all: Agreement,
+    /// What was said since.
+    pub newer: Agreement,
+    /// Held-out pairs of the run that are corrections: it measured them, and they have no score.
+    pub held_out_corrections: u64,
     /// By category of the prompt, most pairs first.
     pub categories: Vec<(String, Agreement)>,
     /// Rank correlation of reward and length in characters over all responses.

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod base_model;
 pub mod commands;
 pub mod config;
+mod folder_lock;
 pub mod housekeeping;
 pub mod hub;
 pub mod markdown;

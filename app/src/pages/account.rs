@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use store::api_token::{ApiToken, MAX_TOKEN_NAME};
 
 use crate::{
-    components::{Field, Page, PasswordField, page_with},
+    components::{Field, Page, PasswordField, Scrolling, page_with},
     context, text,
     viewer::require,
 };
@@ -90,7 +90,7 @@ fn Tokens(tokens: Vec<ApiToken>) -> impl IntoView {
             {any
                 .then(|| {
                     view! {
-                        <div class="table-wrap">
+                        <Scrolling label="API tokens">
                             <table class="table">
                                 <thead>
                                     <tr>
@@ -104,7 +104,7 @@ fn Tokens(tokens: Vec<ApiToken>) -> impl IntoView {
                                 </thead>
                                 <tbody>{rows}</tbody>
                             </table>
-                        </div>
+                        </Scrolling>
                     }
                 })} <form class="cluster" method="post" action="/account/tokens">
                 <label for="token-name">"Name of a new token"</label>

@@ -11,7 +11,7 @@ use store::invite::ListedInvite;
 
 use self::invites::invitations;
 use crate::{
-    components::{Page, page_with},
+    components::{Page, Scrolling, page_with},
     context, text,
     viewer::require,
 };
@@ -48,7 +48,7 @@ fn Team(viewer: User, people: Vec<User>, invites: Vec<ListedInvite>) -> impl Int
             </div>
             {invitations(&viewer, invites)}
             <h2>"People"</h2>
-            <div class="table-wrap" tabindex="0" role="region" aria-label="People">
+            <Scrolling label="People">
                 <table class="table">
                     <thead>
                         <tr>
@@ -68,7 +68,7 @@ fn Team(viewer: User, people: Vec<User>, invites: Vec<ListedInvite>) -> impl Int
                     </thead>
                     <tbody>{rows}</tbody>
                 </table>
-            </div>
+            </Scrolling>
         </Page>
     }
 }

@@ -214,7 +214,7 @@ async fn import(
         created_by: None,
     };
     let worker = WorkerContext::new(store.clone(), &config.data_dir, config.base_model.clone());
-    let (job, lease) = store.start_job(job, &worker.name).await?;
+    let (job, lease) = Store::start_job(store.writer(), job, &worker.name).await?;
     let id = job.id;
     tokio::select! {
         () = worker.run_job(job, lease, stop) => {}

@@ -1,6 +1,6 @@
 //! A server under test: the real router over a fresh database, and browsers that keep cookies.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use app::context::Services;
 use axum::{
@@ -17,7 +17,7 @@ use server::{
     site::Site,
     state::{AppState, Settings},
 };
-use store::{TestDb, user::NewUser};
+use store::{Store, TestDb, user::NewUser};
 use tower::ServiceExt;
 
 /// The password of everyone that [`TestApp::person`] makes.
@@ -55,34 +55,15 @@ impl TestApp {
 
     /// A server on this database.
     pub fn on(db: TestDb) -> TestApp {
-        let site = Site::built_in();
-        let services = Services {
-            store: db.store(),
-            rendering: Arc::new(Renderer::new()),
-            hash_secret,
-            data_dir: std::env::temp_dir().as_path().into(),
-            site: Arc::new(site.names()),
-            public_url: format!("http://{HOST}").as_str().into(),
-            scoring: Arc::new(ScoringService::new(&std::env::temp_dir())),
-        };
-        let settings = Settings {
-            secure_cookies: false,
-            behind_proxy: false,
-            max_upload_mb: 16,
-        };
         TestApp {
-            router: router(AppState::new(services, settings), site),
+            router: router_over(db.store(), &std::env::temp_dir()),
             db,
         }
     }
 
     /// A browser nobody has used.
     pub fn browser(&self) -> Browser {
-        Browser {
-            router: self.router.clone(),
-            cookies: BTreeMap::new(),
-            origin: Some(format!("http://{HOST}")),
-        }
+        Browser::over(self.router.clone())
     }
 
     /// Someone with this role; their email is `{name}@example.org`.
@@ -106,7 +87,36 @@ impl TestApp {
     }
 }
 
+/// The server's router over this store and data folder.
+pub fn router_over(store: Store, data_dir: &Path) -> Router {
+    let site = Site::built_in();
+    let services = Services {
+        store,
+        rendering: Arc::new(Renderer::new()),
+        hash_secret,
+        data_dir: data_dir.into(),
+        site: Arc::new(site.names()),
+        public_url: format!("http://{HOST}").as_str().into(),
+        scoring: Arc::new(ScoringService::new(data_dir)),
+    };
+    let settings = Settings {
+        secure_cookies: false,
+        behind_proxy: false,
+        max_upload_mb: 16,
+    };
+    router(AppState::new(services, settings), site)
+}
+
 impl Browser {
+    /// A browser nobody has used.
+    pub fn over(router: Router) -> Browser {
+        Browser {
+            router,
+            cookies: BTreeMap::new(),
+            origin: Some(format!("http://{HOST}")),
+        }
+    }
+
     /// Opens a page.
     pub async fn get(&mut self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], String::new()).await

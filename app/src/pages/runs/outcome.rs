@@ -1,12 +1,12 @@
 //! What came out of a run, and shares as bars.
 
-use domain::run::Metrics;
+use domain::run::{Metrics, Truncation};
 use leptos::prelude::*;
 
-use crate::text;
+use crate::{components::Scrolling, text};
 
 /// What came out, against the simplest rival.
-pub fn outcome(metrics: &Metrics) -> impl IntoView + use<> {
+pub fn outcome(metrics: &Metrics, left_out: &str) -> impl IntoView + use<> {
     let bar = |label: &'static str, proportion: Option<domain::stats::Proportion>| {
         let proportion = proportion?;
         let share = proportion.share()?;
@@ -34,11 +34,15 @@ pub fn outcome(metrics: &Metrics) -> impl IntoView + use<> {
         }
         _ => "Nothing was held out, so it is unknown how well the model agrees with people.",
     };
+    let rows = (
+        bar("This model", metrics.held_out),
+        bar("Baseline: choose the longer", metrics.longest),
+    );
     view! {
         <section class="card">
             <h2>"What came out"</h2>
             <p>{verdict}</p>
-            <div class="table-scroll">
+            <Scrolling label="On held-out pairs" class="table-scroll">
                 <table class="table plain">
                     <thead>
                         <tr>
@@ -48,12 +52,12 @@ pub fn outcome(metrics: &Metrics) -> impl IntoView + use<> {
                             <th scope="col"><span class="sr-only">"As a bar"</span></th>
                         </tr>
                     </thead>
-                    <tbody>{bar("This model", metrics.held_out)} {bar("Longest wins", metrics.longest)}</tbody>
+                    <tbody>{rows}</tbody>
                 </table>
-            </div>
+            </Scrolling>
             <p class="soft small">
                 {format!(
-                    "{} steps in {}. {} responses scored. {} of {} texts were too long for the model; it read their ends.",
+                    "{} steps in {}. {} responses scored. {} of {} texts were too long for the model: {left_out} were left out.",
                     text::number(metrics.steps),
                     text::duration(metrics.seconds),
                     text::number(metrics.scored),
@@ -64,6 +68,15 @@ pub fn outcome(metrics: &Metrics) -> impl IntoView + use<> {
         </section>
     }
     .into_any()
+}
+
+/// What is left out of texts that are too long.
+pub fn left_out(truncation: Truncation) -> &'static str {
+    match truncation {
+        Truncation::Beginning => "their beginnings",
+        Truncation::Middle => "their middles",
+        Truncation::End => "their ends",
+    }
 }
 
 /// `56.1 to 65.0`, in percent.

@@ -18,31 +18,34 @@ use tokio::sync::mpsc;
 
 use crate::{
     reading::ReadError,
-    worker::{Ending, JobContext, StopReason},
+    worker::{Ending, INTERNAL, JobContext, StopReason, is_lease_lost},
 };
 
 /// How often the first reading tells how far it is.
 const REPORT_EVERY: std::time::Duration = std::time::Duration::from_millis(400);
 
-/// Imports the file that the job names; removes an upload when it is done with. One of which is to be asked what is made of its
-/// responses stays for the answer.
+/// Imports the file that the job names; removes an upload once the job's end is written, for until then another worker
+/// may have to go on with it. One of which is to be asked what is made of its responses stays for the answer.
 pub async fn run(context: &JobContext) -> anyhow::Result<Ending> {
     let request: ImportRequest = context.job.payload()?;
-    let ending = import(context, &request).await;
-    let over = match &ending {
-        Ok(Ending::Stopped) => false,
-        Ok(Ending::Finished(Outcome::Done(report))) => report["asks"] != true,
-        _ => true,
+    let outcome = match import(context, &request).await {
+        Ok(Ending::Finished(outcome)) => outcome,
+        Ok(ending) => return Ok(ending),
+        Err(error) if is_lease_lost(&error) => return Err(error),
+        Err(error) => {
+            tracing::error!(job = %context.job.id, error = format!("{error:#}"), "job failed");
+            Outcome::Failed(INTERNAL.into(), None)
+        }
     };
-    let lost = context.stop.reason() == Some(StopReason::LeaseLost);
+    let asks = matches!(&outcome, Outcome::Done(report) if report["asks"] == true);
+    let ending = context.finish(outcome).await?;
     if request.remove_file
-        && over
-        && !lost
+        && !asks
         && let Err(error) = std::fs::remove_file(&request.path)
     {
         tracing::warn!(job = %context.job.id, %error, "an upload cannot be removed");
     }
-    ending
+    Ok(ending)
 }
 
 async fn import(context: &JobContext, request: &ImportRequest) -> anyhow::Result<Ending> {
@@ -74,7 +77,9 @@ async fn import(context: &JobContext, request: &ImportRequest) -> anyhow::Result
         };
     }
     let store = &context.worker.store;
-    let annotator = store.ensure_annotator(&request.annotator).await?;
+    let transaction = store.begin_held(&context.lease).await?;
+    let annotator = Store::ensure_annotator_in(&transaction, &request.annotator).await?;
+    transaction.commit().await?;
     let mut importer = Importer::new(store.clone(), project, context.job.id, Some(annotator));
     let mut chunks = Chunks::open(context, request, &progress, true);
     while let Some(mut chunk) = chunks.next().await {

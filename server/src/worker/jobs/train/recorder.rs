@@ -3,6 +3,8 @@
 
 mod means;
 
+use std::time::{Duration, Instant};
+
 use domain::run::{
     Metrics,
     event::{Evaluation, RunEvent, StepPoint},
@@ -16,6 +18,9 @@ use crate::{model, standalone::progress::alike_words};
 /// The most points of a run's curve. They lie at fixed steps, so the same run draws the same curve.
 const POINTS: u64 = 400;
 
+/// A speed is told of a stretch that took at least this long.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// What has happened since it was last written down.
 #[derive(Debug, Default)]
 pub struct Recorder {
@@ -23,7 +28,9 @@ pub struct Recorder {
     points: Vec<StepPoint>,
     /// What was told since the last point.
     means: Means,
-    pairs_per_second: f64,
+    /// When the engine began with its steps.
+    began: Option<Instant>,
+    pairs_per_second: Option<f64>,
     seconds_left: Option<f64>,
 }
 
@@ -45,6 +52,7 @@ impl Recorder {
                 held_out_cut,
                 alike,
             } => {
+                self.began = Some(Instant::now());
                 let note = alike_words(alike).filter(|_| first_step == 0);
                 self.pending.extend(note.map(|text| RunEvent::Note { text }));
                 self.pending.push(RunEvent::Started {
@@ -79,7 +87,9 @@ impl Recorder {
                     reward_mean: Some(reward_mean),
                     reward_spread: Some(reward_spread),
                 });
-                self.pairs_per_second = pairs_per_second;
+                // A head is through in a blink, and pairs by next to no time are no speed.
+                let is_told = self.began.is_some_and(|began| began.elapsed() >= SHORTEST);
+                self.pairs_per_second = is_told.then_some(pairs_per_second);
                 self.seconds_left = Some(seconds_left);
                 if step.is_multiple_of(steps.div_ceil(POINTS)) || step == steps || step == 1 {
                     self.points.push(self.means.take());
@@ -166,6 +176,26 @@ mod tests {
             tokens_per_second: 0.0,
             seconds_left: 1.0,
         }
+    }
+
+    #[test]
+    fn a_run_too_short_for_a_speed_tells_none() {
+        let mut recorder = Recorder {
+            began: Some(Instant::now()),
+            ..Recorder::default()
+        };
+        recorder.take(step(1, 1));
+        let told = recorder.drain();
+        assert!(
+            matches!(
+                told[..],
+                [RunEvent::Steps {
+                    pairs_per_second: None,
+                    ..
+                }]
+            ),
+            "{told:?}"
+        );
     }
 
     #[test]

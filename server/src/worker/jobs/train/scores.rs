@@ -66,7 +66,9 @@ pub async fn score_responses(
             let scored =
                 tokio::task::spawn_blocking(move || scorer.score(&examples, &mut |_, _| {})).await??;
             let scores: Vec<_> = ids.into_iter().zip(scored.iter().map(model::scored)).collect();
-            store.upsert_scores(run.id, &scores).await?;
+            store
+                .upsert_scores(run.id, &training.context.lease, &scores)
+                .await?;
             done += scores.len() as u64;
             if told.elapsed() >= RECORD {
                 training.tell(vec![RunEvent::Scoring { done, of }]).await;
