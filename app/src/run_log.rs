@@ -93,7 +93,9 @@ fn sentence(event: &RunEvent) -> String {
                     _ => format!(", {name} {value:.3}"),
                 });
             }
-            line.push_str(&format!(", {pairs_per_second:.1} pairs a second"));
+            if let Some(speed) = pairs_per_second {
+                line.push_str(&format!(", {speed:.1} pairs a second"));
+            }
             if let Some(left) = seconds_left {
                 line.push_str(&format!(", {} left", text::duration(*left)));
             }
@@ -154,7 +156,7 @@ mod tests {
                 learning_rate: Some(2e-5),
                 ..StepPoint::default()
             }],
-            pairs_per_second: 10.0,
+            pairs_per_second: Some(10.0),
             seconds_left: Some(70.0),
         }
     }

@@ -4,7 +4,8 @@
 //!
 //! The tests find their programs by environment variables that `cargo xtask test` sets:
 //! `TOUCHSTONE_BIN` (the server), `TOUCHSTONE_CHROMEDRIVER`, `TOUCHSTONE_CHROMIUM`, `TOUCHSTONE_AXE` (axe.min.js),
-//! `TOUCHSTONE_BASE_MODEL` (a folder). Without the first three a journey says so and does not run.
+//! `TOUCHSTONE_BASE_MODEL` (a folder). Without the first three a journey says so and does not run, and where `TOUCHSTONE_TEST_NEEDS_ALL` or `CI`
+//! is set it fails without any of them.
 
 pub mod action;
 pub mod browser;

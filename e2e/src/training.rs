@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use thirtyfour::By;
 
 use crate::Browser;
+
+/// How long the log on the page is, folded or not.
+const LOG_LENGTH: &str = "return document.querySelector('.run-log')?.textContent.length ?? 0";
 
 impl Browser {
     /// Presses Train, watches the run without a reload until it is done, and gives its path.
@@ -19,13 +22,24 @@ impl Browser {
         self.hydrated().await?;
         let deadline = Instant::now() + Duration::from_secs(180);
         let mut seen = Vec::new();
+        let mut log = Vec::new();
         loop {
+            let told = self.execute(LOG_LENGTH, vec![]).await?.json().as_u64();
             let stage = self.read(".run-stage [role=status]").await?;
             if seen.last() != Some(&stage) {
                 seen.push(stage.clone());
             }
             if stage.starts_with("Done") {
+                // A run of a blink is over before it has told anything twice.
+                let grew = log.len() > 1 || seen.len() < 4;
+                ensure!(
+                    grew,
+                    "the log stood still while the run went on: {seen:?}, {log:?}"
+                );
                 return self.path().await;
+            }
+            if log.last() != Some(&told) {
+                log.push(told);
             }
             if stage.starts_with("Failed") || Instant::now() > deadline {
                 bail!("the run did not end well: {seen:?}\n{}", self.text().await?);

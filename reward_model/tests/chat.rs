@@ -1,6 +1,8 @@
 //! A decoder with a chat template, from training to scoring: what it reads, what is saved with it, what it refuses.
 //! With `TOUCHSTONE_PYTHON` (see tests/python/install.sh) also against `apply_chat_template` of the real library.
 
+mod parts;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -10,6 +12,8 @@ use reward_model::{
     TrainRequest, train,
 };
 use serde_json::{Value, json};
+
+use self::parts::part;
 
 /// Refuses tools; ends each turn with the token that the tokenizer also pads with, as Zephyr and others do.
 const TEMPLATE: &str = "{{ bos_token }}{% for message in messages %}
@@ -132,10 +136,7 @@ fn a_refused_conversation_is_named() {
         panic!("{error:?}")
     };
     assert_eq!(id, "pair-3");
-    assert!(
-        message.ends_with("base: the chat template refuses a conversation: No tools here"),
-        "{message}"
-    );
+    assert_eq!(message, "the chat template refuses a conversation: No tools here");
 }
 
 #[test]
@@ -152,10 +153,7 @@ fn another_template_is_another_run() {
 /// transformers 5.23, torch 2.15: `model(**tokenizer.apply_chat_template(messages, padding=True, …)).logits`.
 #[test]
 fn python_scores_conversations_alike() {
-    let Ok(python) = std::env::var("TOUCHSTONE_PYTHON") else {
-        eprintln!(
-            "SKIPPED: python_scores_conversations_alike: TOUCHSTONE_PYTHON is not set (reward_model/tests/python/install.sh)"
-        );
+    let Some(python) = part("TOUCHSTONE_PYTHON") else {
         return;
     };
     let place = place("chat-python");

@@ -3,6 +3,8 @@
 //! Needs `TOUCHSTONE_PYTHON`, an interpreter in the environment that tests/python/install.sh makes; with
 //! `TOUCHSTONE_BASE_MODEL`, a folder of all-MiniLM-L6-v2, that model is tried beside the one of 100 kB.
 
+mod parts;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -10,6 +12,8 @@ use std::sync::atomic::AtomicBool;
 use reward_model::{
     Message, Method, Pair, PoolBy, Scorer, TrainConfig, TrainOutcome, TrainRequest, render, train,
 };
+
+use self::parts::part;
 
 fn pairs() -> Vec<Pair> {
     let pair = |i: usize| Pair {
@@ -132,8 +136,7 @@ fn case(base: &Path, kind: &str, name: String) -> Case {
 /// A folder whose reward is read from the mean has no head that transformers knows: it must not open with one at random.
 #[test]
 fn python_refuses_a_mean_pooled_folder_as_a_classifier() {
-    let Ok(python) = std::env::var("TOUCHSTONE_PYTHON") else {
-        eprintln!("SKIPPED: TOUCHSTONE_PYTHON is not set (reward_model/tests/python/install.sh)");
+    let Some(python) = part("TOUCHSTONE_PYTHON") else {
         return;
     };
     let fixture = |name: &str| {
@@ -185,10 +188,7 @@ fn python_refuses_a_mean_pooled_folder_as_a_classifier() {
 
 #[test]
 fn python_opens_what_we_save() {
-    let Ok(python) = std::env::var("TOUCHSTONE_PYTHON") else {
-        eprintln!(
-            "SKIPPED: python_opens_what_we_save: TOUCHSTONE_PYTHON is not set (reward_model/tests/python/install.sh)"
-        );
+    let Some(python) = part("TOUCHSTONE_PYTHON") else {
         return;
     };
     let fixture = |name: &str| {
@@ -214,9 +214,8 @@ fn python_opens_what_we_save() {
     }
     // sentence-transformers would take another tokenizer for it: see score.py.
     bases.push(("qwen2", fixture("qwen2"), &all[4..]));
-    match std::env::var_os("TOUCHSTONE_BASE_MODEL") {
-        Some(folder) => bases.push(("minilm", PathBuf::from(folder), &all[..])),
-        None => eprintln!("SKIPPED: the part with all-MiniLM-L6-v2: TOUCHSTONE_BASE_MODEL is not set"),
+    if let Some(folder) = part("TOUCHSTONE_BASE_MODEL") {
+        bases.push(("minilm", PathBuf::from(folder), &all[..]));
     }
     let cases = bases.iter().flat_map(|(name, base, kinds)| {
         let case = move |kind: &&str| {

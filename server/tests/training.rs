@@ -32,8 +32,15 @@ use server::{
     scoring::ScoringService,
     site::Site,
     state::{AppState, Settings},
+    worker::{Stop, WorkerContext},
 };
-use store::{Store, run::NewRun, user::NewUser};
+use store::{
+    Store,
+    api_token::NewToken,
+    run::NewRun,
+    sea_orm::{ConnectionTrait, Statement},
+    user::NewUser,
+};
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -216,7 +223,7 @@ async fn a_cancelled_training_stops_and_goes_on_when_asked() {
         role: Role::Lead,
     };
     let lead = store.insert_user(lead).await.unwrap();
-    store.resume_run(run.id, lead.id).await.unwrap();
+    store.resume_run(run.id, Some(lead.id)).await.unwrap();
     let done = |progress: &Progress| progress.state == Some(State::Done);
     let rest = wait_for(&store, run.id, "the resumed run", done).await;
     assert!(rest.resumed >= 1, "it began anew: {rest:?}");
@@ -226,6 +233,176 @@ async fn a_cancelled_training_stops_and_goes_on_when_asked() {
         rest.evaluations
             .iter()
             .all(|evaluation| evaluation.rewards.is_some())
+    );
+}
+
+/// A worker of this process, with the tiny base model.
+fn worker(store: &Store, place: &Place) -> WorkerContext {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reward_model/tests/fixtures/tiny");
+    WorkerContext::new(store.clone(), &place.data_dir(), Some(base))
+}
+
+async fn set(store: &Store, sql: &str, id: Uuid) {
+    let statement = Statement::from_sql_and_values(store.backend(), sql, [id.into()]);
+    store.writer().execute_raw(statement).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_that_loses_its_lease_leaves_the_run_to_the_other() {
+    let place = Place::new();
+    place.import(120);
+    let store = place.store().await;
+    let run = queue_full_run(&store).await;
+    let first = worker(&store, &place);
+    let (job, lease) = store
+        .claim_job_of_run(&first.name, run.id)
+        .await
+        .unwrap()
+        .unwrap();
+    let job_id = job.id;
+    let losing = tokio::spawn(async move { first.run_job(job, lease, Stop::default()).await });
+    let begun = |progress: &Progress| progress.checkpoint.is_some();
+    wait_for(&store, run.id, "a checkpoint", begun).await;
+    set(
+        &store,
+        "UPDATE job SET worker = 'another', lease_until = 1 WHERE id = $1",
+        job_id,
+    )
+    .await;
+    let stolen = store.list_run_events(run.id, 0, 1_000_000).await.unwrap().len();
+    losing.await.unwrap();
+    let left = store.find_run(run.id).await.unwrap();
+    assert_eq!((left.state, left.metrics), (State::Running, None));
+    assert_eq!(store.find_job(job_id).await.unwrap().state, State::Running);
+    let told = store.list_run_events(run.id, 0, 1_000_000).await.unwrap().len();
+    assert_eq!(told, stolen, "it went on telling");
+
+    // Nobody takes it twice while someone has it; who takes it goes on from the checkpoint.
+    let second = worker(&store, &place);
+    let (job, lease) = store
+        .claim_job_of_run(&second.name, run.id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(store.claim_job_of_run("third", run.id).await.unwrap().is_none());
+    second.run_job(job, lease, Stop::default()).await;
+    let done = |progress: &Progress| progress.state == Some(State::Done) && progress.resumed == 1;
+    wait_for(&store, run.id, "the end", done).await;
+}
+
+#[tokio::test]
+async fn a_job_waits_for_its_runs_folder_until_the_other_process_lets_go() {
+    let place = Place::new();
+    place.import(20);
+    let store = place.store().await;
+    let run = queue_full_run(&store).await;
+    let folder = place.data_dir().join("runs").join(run.id.to_string());
+    fs::create_dir_all(&folder).unwrap();
+    let other = fs::File::create(folder.join(".lock")).unwrap();
+    other.try_lock().unwrap();
+    let own = worker(&store, &place);
+    let (job, lease) = store.claim_job_of_run(&own.name, run.id).await.unwrap().unwrap();
+    let waiting = tokio::spawn(async move { own.run_job(job, lease, Stop::default()).await });
+    let waits = |progress: &Progress| {
+        progress
+            .note
+            .as_deref()
+            .is_some_and(|note| note.contains("folder"))
+    };
+    wait_for(&store, run.id, "the note", waits).await;
+    assert!(!folder.join("pairs").exists());
+    drop(other);
+    waiting.await.unwrap();
+    assert_eq!(store.find_run(run.id).await.unwrap().state, State::Done);
+}
+
+#[tokio::test]
+async fn a_run_whose_job_fails_before_it_begins_fails_with_it() {
+    let place = Place::new();
+    place.import(4);
+    let store = place.store().await;
+    let run = queue_full_run(&store).await;
+    // Settings that no version can read.
+    set(
+        &store,
+        "UPDATE run SET config = '{\"method\": \"dowsing\"}' WHERE id = $1",
+        run.id,
+    )
+    .await;
+    let own = worker(&store, &place);
+    let (job, lease) = store.claim_job_of_run(&own.name, run.id).await.unwrap().unwrap();
+    let id = job.id;
+    own.run_job(job, lease, Stop::default()).await;
+    assert_eq!(store.find_job(id).await.unwrap().state, State::Failed);
+    let events = store.list_run_events(run.id, 0, 100).await.unwrap();
+    assert_eq!(Progress::from_events(&events).state, Some(State::Failed));
+}
+
+#[tokio::test]
+async fn a_killed_command_goes_on_with_its_run_when_it_is_given_again() {
+    let place = Place::new();
+    place.import(120);
+    let store = place.store().await;
+    let project = store.find_project_by_name("P").await.unwrap().unwrap().id;
+    let flags = [
+        "train",
+        "--project",
+        "P",
+        "--method",
+        "full",
+        "--epochs",
+        "40",
+        "--max-tokens",
+        "32",
+    ];
+    let more = ["--checkpoint-every-steps", "7"];
+    let mut command = place.command(&[&flags[..], &more].concat());
+    let killed = Worker(
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let run = loop {
+        if let Some(run) = store.list_runs(project, 2).await.unwrap().pop() {
+            break run.id;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let begun = |progress: &Progress| progress.checkpoint.is_some();
+    wait_for(&store, run, "a checkpoint", begun).await;
+    drop(killed);
+    let left = store.find_run(run).await.unwrap();
+    assert_eq!(left.state, State::Running, "killed too late to tell anything");
+    let table = place.run(&[&flags[..], &more].concat());
+    assert!(table.contains(&run.to_string()), "{table}");
+    let runs = store.list_runs(project, 10).await.unwrap();
+    assert_eq!((runs.len(), runs[0].state), (1, State::Done));
+    let events = store.list_run_events(run, 0, 1_000_000).await.unwrap();
+    assert!(Progress::from_events(&events).resumed >= 1);
+}
+
+#[tokio::test]
+async fn the_command_resumes_a_cancelled_run_by_its_identifier() {
+    let place = Place::new();
+    place.import(60);
+    let store = place.store().await;
+    let run = queue_full_run(&store).await;
+    assert_eq!(store.cancel_run(run.id).await.unwrap(), State::Cancelled);
+    let id = run.id.to_string();
+    let refused = place
+        .command(&["train", "--resume", &id, "--epochs", "3"])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("settings that it has"));
+    let table = place.run(&["train", "--resume", &id]);
+    assert!(table.contains(&id), "{table}");
+    assert_eq!(store.find_run(run.id).await.unwrap().state, State::Done);
+    // Done is done: the table again, and nothing else.
+    assert_eq!(
+        place.run(&["train", "--resume", &id]).lines().next(),
+        table.lines().next()
     );
 }
 
@@ -370,7 +547,7 @@ async fn serve(store: &Store, data_dir: &Path) -> Router {
     };
     let lead = store.insert_user(lead).await.unwrap();
     store
-        .insert_api_token(lead.id, "test", &hash_secret(TOKEN))
+        .insert_api_token(NewToken::of(lead.id, "test"), &hash_secret(TOKEN))
         .await
         .unwrap();
     let site = Site::built_in();
@@ -384,9 +561,8 @@ async fn serve(store: &Store, data_dir: &Path) -> Router {
         scoring: Arc::new(ScoringService::new(data_dir)),
     };
     let settings = Settings {
-        secure_cookies: false,
-        behind_proxy: false,
         max_upload_mb: 16,
+        ..Settings::default()
     };
     router(AppState::new(services, settings), site)
 }

@@ -65,6 +65,11 @@ struct NextPositions {
 impl Store {
     /// The imported annotator of that name, made if missing.
     pub async fn ensure_annotator(&self, name: &str) -> Result<Uuid, StoreError> {
+        Store::ensure_annotator_in(self.writer(), name).await
+    }
+
+    /// As [`Store::ensure_annotator`], in the caller's transaction.
+    pub async fn ensure_annotator_in(db: &impl ConnectionTrait, name: &str) -> Result<Uuid, StoreError> {
         crate::refuse_nul(name)?;
         let id = identity::annotator_id(name);
         let row = user::ActiveModel {
@@ -79,7 +84,7 @@ impl Store {
         };
         user::Entity::insert(row)
             .on_conflict(nothing())
-            .exec_without_returning(self.writer())
+            .exec_without_returning(db)
             .await?;
         Ok(id)
     }
@@ -105,7 +110,10 @@ impl Importer {
         progress: &mut ImportProgress,
         lease: Option<&Lease>,
     ) -> Result<(), StoreError> {
-        let tx = self.store.begin().await?;
+        let tx = match lease {
+            Some(lease) => self.store.begin_held(lease).await?,
+            None => self.store.begin().await?,
+        };
         let mut batch = Batch {
             at: now(),
             wanted: self.store.wanted_of_new(&tx, self.project).await?,

@@ -2,21 +2,22 @@
 //!
 //! A job is enqueued in the transaction of what it belongs to. A worker claims it for the length of a lease and renews
 //! that by heartbeat; when the worker dies the lease runs out and another one goes on, from the progress that was kept
-//! in the same transactions as the work itself. Whoever has lost the lease can write nothing more: every change asks
-//! for the worker's name.
+//! in the same transactions as the work itself. Whoever has lost the lease can write nothing more: all that a worker
+//! writes goes through [`Store::begin_held`], or is an update that asks for the worker's name.
 
 use std::time::Duration;
 
 use domain::{
     Millis,
     job::{Job, JobKind},
-    run::State,
+    run::{State, event::SeqEvent},
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, Set, Statement, UpdateMany, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait,
+    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Set, Statement, UpdateMany, Value,
+    sea_query::Expr,
 };
-use serde_json::Value;
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::{Store, StoreError, entity::job, now};
@@ -34,7 +35,7 @@ pub struct NewJob {
     pub project_id: Option<Uuid>,
     pub run_id: Option<Uuid>,
     /// What to do, as the kind's own type serialises.
-    pub payload: Value,
+    pub payload: Json,
     pub created_by: Option<Uuid>,
 }
 
@@ -57,13 +58,21 @@ pub enum Heartbeat {
     Lost,
 }
 
+/// A job that was given up.
+#[derive(Debug, Clone)]
+pub struct Abandoned {
+    pub job: Job,
+    /// What its run told of that, where it has one.
+    pub told: Option<SeqEvent>,
+}
+
 /// How a job ends.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    Done(Value),
+    Done(Json),
     /// With a sentence for people, and what there is to report all the same.
-    Failed(String, Option<Value>),
-    Cancelled(Option<Value>),
+    Failed(String, Option<Json>),
+    Cancelled(Option<Json>),
 }
 
 impl Outcome {
@@ -86,14 +95,18 @@ impl Store {
         Ok(id)
     }
 
-    /// Puts a job into the queue as already claimed: for work that its caller does at once.
-    pub async fn start_job(&self, new: NewJob, worker: &str) -> Result<(Job, Lease), StoreError> {
+    /// Puts a job into the queue as already claimed, in the caller's transaction: for work that its caller does at once.
+    pub async fn start_job(
+        db: &impl ConnectionTrait,
+        new: NewJob,
+        worker: &str,
+    ) -> Result<(Job, Lease), StoreError> {
         let mut row = active(new, State::Running);
         row.worker = Set(Some(worker.to_owned()));
         row.lease_until = Set(Some(lease_end()));
         row.attempts = Set(1);
         row.started_at = Set(Some(now()));
-        let made = row.insert(self.writer()).await?;
+        let made = row.insert(db).await?;
         let lease = Lease {
             job: made.id,
             worker: worker.to_owned(),
@@ -108,9 +121,31 @@ impl Store {
         kinds: &[JobKind],
     ) -> Result<Option<(Job, Lease)>, StoreError> {
         let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-        let candidates = claimable(&kinds);
+        let of_kinds = format!("kind IN ('{}')", kinds.join("', '"));
+        self.claim(worker, &of_kinds, None).await
+    }
+
+    /// Claims the job of a run if it waits or its worker has gone; `None` if there is none, or someone is at work on it.
+    pub async fn claim_job_of_run(
+        &self,
+        worker: &str,
+        run: Uuid,
+    ) -> Result<Option<(Job, Lease)>, StoreError> {
+        self.claim(worker, "run_id = $2", Some(run)).await
+    }
+
+    /// `which` may name the run as `$2`.
+    async fn claim(
+        &self,
+        worker: &str,
+        which: &str,
+        run: Option<Uuid>,
+    ) -> Result<Option<(Job, Lease)>, StoreError> {
+        let candidates = claimable(which);
+        let mut values: Vec<Value> = vec![now().into()];
+        values.extend(run.map(Value::from));
         // Asked of the reader first, so that an idle worker never takes the writing connection from a judgement.
-        let waiting = Statement::from_sql_and_values(self.backend(), &candidates, [now().into()]);
+        let waiting = Statement::from_sql_and_values(self.backend(), &candidates, values.clone());
         if self.reader().query_one_raw(waiting).await?.is_none() {
             return Ok(None);
         }
@@ -118,12 +153,13 @@ impl Store {
             true => "",
             false => "FOR UPDATE SKIP LOCKED",
         };
+        let (name, until) = (values.len() + 1, values.len() + 2);
         let sql = format!(
-            "UPDATE job SET state = 'running', worker = $2, lease_until = $3, attempts = attempts + 1,
+            "UPDATE job SET state = 'running', worker = ${name}, lease_until = ${until}, attempts = attempts + 1,
                started_at = COALESCE(started_at, $1)
              WHERE id = ({candidates} {lock}) RETURNING *"
         );
-        let values = [now().into(), worker.into(), lease_end().into()];
+        values.extend([worker.into(), lease_end().into()]);
         let claim = Statement::from_sql_and_values(self.backend(), sql, values);
         let Some(row) = self.writer().query_one_raw(claim).await? else {
             return Ok(None);
@@ -136,9 +172,8 @@ impl Store {
         Ok(Some((row.try_into()?, lease)))
     }
 
-    /// Fails the jobs of these kinds that took [`MAX_ATTEMPTS`] workers down, and returns them, so that what they
-    /// belong to can be told.
-    pub async fn fail_abandoned_jobs(&self, kinds: &[JobKind]) -> Result<Vec<Job>, StoreError> {
+    /// Fails the jobs of these kinds that took [`MAX_ATTEMPTS`] workers down, each together with its run.
+    pub async fn fail_abandoned_jobs(&self, kinds: &[JobKind]) -> Result<Vec<Abandoned>, StoreError> {
         let spellings: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
         let lost = job::Entity::find()
             .filter(job::Column::Kind.is_in(spellings))
@@ -149,18 +184,26 @@ impl Store {
         for row in lost.all(self.reader()).await? {
             let sentence =
                 format!("Given up: the worker stopped {MAX_ATTEMPTS} times while it was at work on this.");
+            let transaction = self.begin().await?;
             let changed = job::Entity::update_many()
                 .col_expr(job::Column::State, Expr::value(State::Failed.as_str()))
-                .col_expr(job::Column::Error, Expr::value(sentence))
+                .col_expr(job::Column::Error, Expr::value(sentence.as_str()))
                 .col_expr(job::Column::FinishedAt, Expr::value(now()))
                 .filter(job::Column::Id.eq(row.id))
                 .filter(job::Column::State.eq(State::Running.as_str()))
                 .filter(job::Column::LeaseUntil.lt(now()))
-                .exec(self.writer())
+                .exec(&transaction)
                 .await?;
-            if changed.rows_affected == 1 {
-                failed.push(self.find_job(row.id).await?);
+            if changed.rows_affected == 0 {
+                continue;
             }
+            let told = match row.run_id {
+                Some(run) => Store::fail_run_in(&transaction, run, &sentence).await?,
+                None => None,
+            };
+            transaction.commit().await?;
+            let job = self.find_job(row.id).await?;
+            failed.push(Abandoned { job, told });
         }
         Ok(failed)
     }
@@ -178,11 +221,25 @@ impl Store {
         })
     }
 
-    /// Keeps how far the job is, in the caller's transaction. A conflict means that the lease is lost: roll back.
+    /// Starts a transaction of the job's worker, or refuses with [`StoreError::LeaseLost`]. The job's row is held
+    /// until it ends, so that nobody takes the job in between: what is written in it is written by who has the job.
+    pub async fn begin_held(&self, lease: &Lease) -> Result<DatabaseTransaction, StoreError> {
+        let transaction = self.begin().await?;
+        let own = job::Entity::find_by_id(lease.job)
+            .filter(job::Column::State.eq(State::Running.as_str()))
+            .filter(job::Column::Worker.eq(lease.worker.as_str()))
+            .lock_exclusive();
+        match own.one(&transaction).await? {
+            Some(_) => Ok(transaction),
+            None => Err(StoreError::LeaseLost),
+        }
+    }
+
+    /// Keeps how far the job is, in the caller's transaction. If the lease is lost: roll back.
     pub async fn set_job_progress(
         db: &impl ConnectionTrait,
         lease: &Lease,
-        progress: Value,
+        progress: Json,
     ) -> Result<(), StoreError> {
         let kept = held(lease)
             .col_expr(job::Column::Progress, Expr::value(progress))
@@ -191,13 +248,13 @@ impl Store {
         still_held(kept.rows_affected)
     }
 
-    /// Ends the job. A conflict means that the lease is lost.
+    /// Ends a job that is its own subject, as an import is; a run ends with its job: [`Store::finish_run`].
     pub async fn finish_job(&self, lease: &Lease, outcome: Outcome) -> Result<(), StoreError> {
         Store::finish_job_in(self.writer(), lease, outcome).await
     }
 
-    /// Ends the job in the caller's transaction. A conflict means that the lease is lost: roll back.
-    pub async fn finish_job_in(
+    /// Ends the job in the caller's transaction. If the lease is lost: roll back.
+    pub(crate) async fn finish_job_in(
         db: &impl ConnectionTrait,
         lease: &Lease,
         outcome: Outcome,
@@ -222,19 +279,29 @@ impl Store {
     /// Hands the job back unfinished, for the next worker to go on with; so on shutdown. It does not count as an
     /// attempt.
     pub async fn release_job(&self, lease: &Lease) -> Result<(), StoreError> {
-        held(lease)
+        Store::release_job_in(self.writer(), lease).await
+    }
+
+    /// Hands the job back in the caller's transaction.
+    pub(crate) async fn release_job_in(db: &impl ConnectionTrait, lease: &Lease) -> Result<(), StoreError> {
+        let released = held(lease)
             .col_expr(job::Column::State, Expr::value(State::Queued.as_str()))
             .col_expr(job::Column::Worker, Expr::value(None::<String>))
             .col_expr(job::Column::LeaseUntil, Expr::value(None::<Millis>))
             .col_expr(job::Column::Attempts, Expr::col(job::Column::Attempts).sub(1))
-            .exec(self.writer())
+            .exec(db)
             .await?;
-        Ok(())
+        still_held(released.rows_affected)
     }
 
     /// Asks a job to stop. One that waits is cancelled at once; one that runs stops when its worker next looks.
     /// Returns the state it is in now.
     pub async fn cancel_job(&self, id: Uuid) -> Result<State, StoreError> {
+        Store::cancel_job_in(self.writer(), id).await
+    }
+
+    /// As [`Store::cancel_job`], in the caller's transaction.
+    pub(crate) async fn cancel_job_in(db: &impl ConnectionTrait, id: Uuid) -> Result<State, StoreError> {
         let of = |state: State| {
             job::Entity::update_many()
                 .filter(job::Column::Id.eq(id))
@@ -243,15 +310,16 @@ impl Store {
         let at_once = of(State::Queued)
             .col_expr(job::Column::State, Expr::value(State::Cancelled.as_str()))
             .col_expr(job::Column::FinishedAt, Expr::value(now()))
-            .exec(self.writer())
+            .exec(db)
             .await?;
         if at_once.rows_affected == 0 {
             of(State::Running)
                 .col_expr(job::Column::CancelRequested, Expr::value(true))
-                .exec(self.writer())
+                .exec(db)
                 .await?;
         }
-        Ok(self.find_job(id).await?.state)
+        let found = job::Entity::find_by_id(id).one(db).await?;
+        Ok(Job::try_from(found.ok_or(StoreError::NotFound("The job"))?)?.state)
     }
 
     /// The leases that are held, or were when their worker stopped: job and worker.
@@ -317,10 +385,9 @@ impl Store {
 }
 
 /// The oldest job that may be claimed at the time `$1`.
-fn claimable(kinds: &[&'static str]) -> String {
-    let kinds = kinds.join("', '");
+fn claimable(which: &str) -> String {
     format!(
-        "SELECT id FROM job WHERE kind IN ('{kinds}')
+        "SELECT id FROM job WHERE {which}
            AND (state = 'queued' OR (state = 'running' AND lease_until < $1 AND attempts < {MAX_ATTEMPTS}))
          ORDER BY created_at, id LIMIT 1"
     )
@@ -336,7 +403,7 @@ fn held(lease: &Lease) -> UpdateMany<job::Entity> {
 
 fn still_held(rows: u64) -> Result<(), StoreError> {
     match rows {
-        0 => Err(StoreError::Conflict("Another worker has taken this job.".into())),
+        0 => Err(StoreError::LeaseLost),
         _ => Ok(()),
     }
 }

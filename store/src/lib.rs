@@ -57,6 +57,9 @@ pub enum StoreError {
     /// It collides with what is there; the sentence says how.
     #[error("{0}")]
     Conflict(String),
+    /// Another worker has the job: nothing was written, and nothing more may be.
+    #[error("Another worker has taken this job.")]
+    LeaseLost,
     /// It breaks a rule; the sentence says which.
     #[error("{0}")]
     Invalid(String),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use domain::{
+    Millis,
     prompt::Message,
     run::data::{DataChoice, DataCounts, HeldOut, JudgementSource, is_held_out},
     user::UserKind,
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     Store, StoreError,
     entity::{prompt, response},
+    now,
 };
 
 mod rows;
@@ -57,7 +59,7 @@ impl SelectedPair {
     }
 
     /// A whole ranking as the pairs that it says; a pair as it is.
-    fn into_pairs(self) -> Vec<Self> {
+    pub(crate) fn into_pairs(self) -> Vec<Self> {
         let mut below = vec![self.rejected];
         below.extend(&self.lower);
         let pair = |chosen: Chosen, rejected: Uuid| Self {
@@ -113,10 +115,25 @@ pub struct Annotator {
 }
 
 impl Store {
-    /// Selects the pairs of a project and splits them by prompt.
+    /// Selects the pairs of a project as they stand now, and splits them by prompt.
     pub async fn select_pairs(&self, project: Uuid, choice: &DataChoice) -> Result<Selection, StoreError> {
-        let own = self.project_pairs(project, choice).await?;
+        let at = now();
+        // Without a bound: another server's clock may be ahead.
+        let mut selection = self.select_pairs_as_of(project, choice, Millis::MAX).await?;
+        selection.counts.selected_at = Some(at);
+        Ok(selection)
+    }
+
+    /// As [`Store::select_pairs`] did at that time: rows are only added, so what was in force can still be told.
+    pub async fn select_pairs_as_of(
+        &self,
+        project: Uuid,
+        choice: &DataChoice,
+        time: Millis,
+    ) -> Result<Selection, StoreError> {
+        let own = self.project_pairs(project, choice, time).await?;
         let mut selection = Selection::default();
+        selection.counts.selected_at = Some(time);
         match &choice.held_out {
             HeldOut::Share { percent, seed } => {
                 (selection.held_out, selection.train) = own
@@ -129,7 +146,7 @@ impl Store {
                     annotators: Vec::new(),
                     ..choice.clone()
                 };
-                selection.held_out = self.project_pairs(*id, &everyone).await?;
+                selection.held_out = self.project_pairs(*id, &everyone, time).await?;
                 let known: HashSet<&str> = selection.held_out.iter().map(|p| &*p.content_hash).collect();
                 let before = own.len();
                 selection.train = own
@@ -215,9 +232,13 @@ impl Store {
         &self,
         project: Uuid,
         choice: &DataChoice,
+        time: Millis,
     ) -> Result<Vec<SelectedPair>, StoreError> {
         let mut pairs = Vec::new();
-        for row in self.rows::<JudgementRow>(JUDGEMENTS, project).await? {
+        for row in self
+            .rows_as_of::<JudgementRow>(JUDGEMENTS, (project, time))
+            .await?
+        {
             let wanted = from_wanted(choice, row.user_id, &row.user_kind)
                 && !(choice.exclude_flagged && row.flagged)
                 && (choice.rankings || row.verdict != "ranked")
@@ -227,18 +248,18 @@ impl Store {
             }
         }
         if choice.corrections {
-            self.add_corrections(project, choice, &mut pairs).await?;
+            self.add_corrections((project, time), choice, &mut pairs).await?;
         }
         Ok(pairs)
     }
 
     async fn add_corrections(
         &self,
-        project: Uuid,
+        of: (Uuid, Millis),
         choice: &DataChoice,
         pairs: &mut Vec<SelectedPair>,
     ) -> Result<(), StoreError> {
-        for row in self.rows::<CorrectionRow>(CORRECTIONS, project).await? {
+        for row in self.rows_as_of::<CorrectionRow>(CORRECTIONS, of).await? {
             let same = row.content.trim() == row.rejected_content.trim();
             if !from_wanted(choice, row.user_id, &row.user_kind) || same || row.content.trim().is_empty() {
                 continue;
@@ -260,7 +281,21 @@ impl Store {
     }
 
     pub(crate) async fn rows<R: FromQueryResult>(&self, sql: &str, id: Uuid) -> Result<Vec<R>, StoreError> {
-        let statement = Statement::from_sql_and_values(self.backend(), sql, [id.into()]);
+        self.rows_of(Statement::from_sql_and_values(self.backend(), sql, [id.into()]))
+            .await
+    }
+
+    async fn rows_as_of<R: FromQueryResult>(
+        &self,
+        sql: &str,
+        (project, time): (Uuid, Millis),
+    ) -> Result<Vec<R>, StoreError> {
+        let values = [project.into(), time.into()];
+        self.rows_of(Statement::from_sql_and_values(self.backend(), sql, values))
+            .await
+    }
+
+    async fn rows_of<R: FromQueryResult>(&self, statement: Statement) -> Result<Vec<R>, StoreError> {
         let rows = self.reader().query_all_raw(statement).await?;
         Ok(rows
             .iter()

@@ -12,7 +12,7 @@ use domain::{
 };
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set, sea_query::Expr,
+    QuerySelect, Set, UpdateMany, sea_query::Expr,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use self::told::append;
 use crate::{
     Store, StoreError,
     entity::run,
-    job::{Lease, NewJob},
+    job::{Lease, NewJob, Outcome},
     now, refuse_nul,
 };
 
@@ -36,6 +36,15 @@ pub struct NewRun {
     pub created_by: Option<Uuid>,
 }
 
+/// How a run's work ends.
+#[derive(Debug, Clone)]
+pub enum RunEnd {
+    Done(Box<Metrics>),
+    /// With a sentence for people.
+    Failed(String),
+    Cancelled,
+}
+
 impl Store {
     /// Makes a run and puts its job into the queue, both or neither.
     pub async fn create_run(&self, new: NewRun) -> Result<Run, StoreError> {
@@ -47,13 +56,13 @@ impl Store {
         made.try_into()
     }
 
-    /// Makes a run whose caller trains it at once, with a job that is already claimed by `worker`.
+    /// Makes a run whose caller trains it at once, with a job that is already claimed by `worker`, both or neither.
     pub async fn start_run(&self, new: NewRun, worker: &str) -> Result<(Run, Lease), StoreError> {
         let transaction = self.begin().await?;
         let made = insert_run(&transaction, new).await?;
-        transaction.commit().await?;
         let job = train_job((made.id, made.project_id), made.created_by);
-        let (_, lease) = self.start_job(job, worker).await?;
+        let (_, lease) = Store::start_job(&transaction, job, worker).await?;
+        transaction.commit().await?;
         Ok((made.try_into()?, lease))
     }
 
@@ -86,72 +95,95 @@ impl Store {
         found.map(Run::try_from).transpose()
     }
 
-    /// Moves a run to another state and tells so. A final state stays: from there it is a conflict.
-    pub async fn set_run_state(
-        &self,
-        id: Uuid,
-        state: State,
-        error: Option<&str>,
-    ) -> Result<SeqEvent, StoreError> {
-        let transaction = self.begin().await?;
-        let mut update = run::Entity::update_many()
-            .col_expr(run::Column::State, Expr::value(state.as_str()))
-            .col_expr(run::Column::Error, Expr::value(error))
-            .filter(run::Column::Id.eq(id))
-            .filter(run::Column::State.is_in([State::Queued.as_str(), State::Running.as_str()]));
-        if state == State::Running {
-            let first = Expr::col(run::Column::StartedAt).if_null(now());
-            update = update.col_expr(run::Column::StartedAt, first);
-        }
-        if state.is_final() {
-            update = update.col_expr(run::Column::FinishedAt, Expr::value(now()));
-        }
-        if update.exec(&transaction).await?.rows_affected == 0 {
-            return Err(StoreError::Conflict("The run has ended already.".into()));
-        }
-        let event = RunEvent::State {
-            state,
-            error: error.map(str::to_owned),
-        };
-        let told = append(&transaction, id, &[event]).await?;
+    /// The worker that holds the run's job begins with it.
+    pub async fn begin_run(&self, id: Uuid, lease: &Lease) -> Result<SeqEvent, StoreError> {
+        let transaction = self.begin_held(lease).await?;
+        let first = Expr::col(run::Column::StartedAt).if_null(now());
+        let begun = moved(id, State::Running, None).col_expr(run::Column::StartedAt, first);
+        let told = tell_moved(&transaction, id, begun, (State::Running, None)).await?;
         transaction.commit().await?;
-        told.into_iter().next().ok_or(StoreError::NotFound("The run"))
+        Ok(told)
+    }
+
+    /// Ends a run and its job, in one transaction.
+    pub async fn finish_run(&self, id: Uuid, lease: &Lease, end: RunEnd) -> Result<SeqEvent, StoreError> {
+        let transaction = self.begin_held(lease).await?;
+        let (state, error, outcome) = match &end {
+            RunEnd::Done(metrics) => (State::Done, None, Outcome::Done(to_json(metrics)?)),
+            RunEnd::Failed(why) => (State::Failed, Some(&**why), Outcome::Failed(why.clone(), None)),
+            RunEnd::Cancelled => (State::Cancelled, None, Outcome::Cancelled(None)),
+        };
+        let mut ended = ended(id, state, error);
+        if let RunEnd::Done(metrics) = &end {
+            ended = ended.col_expr(run::Column::Metrics, Expr::value(to_json(metrics)?));
+        }
+        let told = tell_moved(&transaction, id, ended, (state, error)).await?;
+        Store::finish_job_in(&transaction, lease, outcome).await?;
+        transaction.commit().await?;
+        Ok(told)
+    }
+
+    /// Hands a run and its job back unfinished, in one transaction, for the next worker to go on with.
+    pub async fn release_run(&self, id: Uuid, lease: &Lease) -> Result<SeqEvent, StoreError> {
+        let transaction = self.begin_held(lease).await?;
+        let waits = moved(id, State::Queued, None);
+        let told = tell_moved(&transaction, id, waits, (State::Queued, None)).await?;
+        Store::release_job_in(&transaction, lease).await?;
+        transaction.commit().await?;
+        Ok(told)
     }
 
     /// Keeps what the run's data choice came to when it first started.
-    pub async fn set_run_counts(&self, run: &Run, counts: DataCounts) -> Result<(), StoreError> {
+    pub async fn set_run_counts(
+        &self,
+        run: &Run,
+        lease: &Lease,
+        counts: DataCounts,
+    ) -> Result<(), StoreError> {
         let data = RunData {
-            choice: run.data.choice.clone(),
             counts: Some(counts),
+            ..run.data.clone()
         };
-        self.set_run_column(run.id, run::Column::Data, to_json(&data)?)
-            .await
+        let transaction = self.begin_held(lease).await?;
+        run::Entity::update_many()
+            .col_expr(run::Column::Data, Expr::value(to_json(&data)?))
+            .filter(run::Column::Id.eq(run.id))
+            .exec(&transaction)
+            .await?;
+        Ok(transaction.commit().await?)
     }
 
-    /// Keeps what came out of the run.
-    pub async fn set_run_metrics(&self, id: Uuid, metrics: &Metrics) -> Result<(), StoreError> {
-        self.set_run_column(id, run::Column::Metrics, to_json(metrics)?)
-            .await
+    /// The run of a job that was given up fails, in the caller's transaction; nothing if it has ended already.
+    pub(crate) async fn fail_run_in(
+        db: &DatabaseTransaction,
+        id: Uuid,
+        why: &str,
+    ) -> Result<Option<SeqEvent>, StoreError> {
+        let state = (State::Failed, Some(why));
+        match tell_moved(db, id, ended(id, state.0, state.1), state).await {
+            Ok(told) => Ok(Some(told)),
+            Err(StoreError::Conflict(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// The newest job of a run is asked to stop; a run that still waits is cancelled at once.
+    /// The newest job of a run is asked to stop; a run that still waits is cancelled at once, together with its job.
     pub async fn cancel_run(&self, id: Uuid) -> Result<State, StoreError> {
-        let run = self.find_run(id).await?;
-        if run.state.is_final() {
-            return Err(StoreError::Conflict("The run has ended already.".into()));
-        }
-        let job = match self.find_job_of_run(id).await? {
-            Some(job) => self.cancel_job(job.id).await?,
-            None => State::Cancelled,
+        let job = self.find_job_of_run(id).await?;
+        let transaction = self.begin().await?;
+        let state = match job {
+            Some(job) if !job.state.is_final() => Store::cancel_job_in(&transaction, job.id).await?,
+            _ => State::Cancelled,
         };
-        if job == State::Cancelled {
-            self.set_run_state(id, State::Cancelled, None).await?;
+        if state == State::Cancelled {
+            tell_moved(&transaction, id, ended(id, state, None), (state, None)).await?;
         }
-        Ok(job)
+        transaction.commit().await?;
+        Ok(state)
     }
 
     /// Puts a run that failed or was cancelled back into the queue, with a new job; what is in its folder is gone on with.
-    pub async fn resume_run(&self, id: Uuid, by: Uuid) -> Result<(), StoreError> {
+    pub async fn resume_run(&self, id: Uuid, by: Option<Uuid>) -> Result<(), StoreError> {
         let run = self.find_run(id).await?;
         let transaction = self.begin().await?;
         let changed = run::Entity::update_many()
@@ -172,27 +204,42 @@ impl Store {
             error: None,
         };
         append(&transaction, id, &[event]).await?;
-        Store::enqueue_job(&transaction, train_job((id, run.project_id), Some(by))).await?;
+        Store::enqueue_job(&transaction, train_job((id, run.project_id), by)).await?;
         transaction.commit().await?;
         Ok(())
     }
+}
 
-    async fn set_run_column(
-        &self,
-        id: Uuid,
-        column: run::Column,
-        value: serde_json::Value,
-    ) -> Result<(), StoreError> {
-        let changed = run::Entity::update_many()
-            .col_expr(column, Expr::value(value))
-            .filter(run::Column::Id.eq(id))
-            .exec(self.writer())
-            .await?;
-        match changed.rows_affected {
-            0 => Err(StoreError::NotFound("The run")),
-            _ => Ok(()),
-        }
+/// An update of a run that has not ended: a final state stays.
+fn moved(id: Uuid, to: State, error: Option<&str>) -> UpdateMany<run::Entity> {
+    run::Entity::update_many()
+        .col_expr(run::Column::State, Expr::value(to.as_str()))
+        .col_expr(run::Column::Error, Expr::value(error))
+        .filter(run::Column::Id.eq(id))
+        .filter(run::Column::State.is_in([State::Queued.as_str(), State::Running.as_str()]))
+}
+
+/// As [`moved`], to a final state.
+fn ended(id: Uuid, to: State, error: Option<&str>) -> UpdateMany<run::Entity> {
+    moved(id, to, error).col_expr(run::Column::FinishedAt, Expr::value(now()))
+}
+
+/// Moves a run and tells so; a conflict if it has ended.
+async fn tell_moved(
+    db: &DatabaseTransaction,
+    id: Uuid,
+    update: UpdateMany<run::Entity>,
+    (state, error): (State, Option<&str>),
+) -> Result<SeqEvent, StoreError> {
+    if update.exec(db).await?.rows_affected == 0 {
+        return Err(StoreError::Conflict("The run has ended already.".into()));
     }
+    let event = RunEvent::State {
+        state,
+        error: error.map(str::to_owned),
+    };
+    let told = append(db, id, &[event]).await?;
+    told.into_iter().next().ok_or(StoreError::NotFound("The run"))
 }
 
 async fn insert_run(db: &DatabaseTransaction, new: NewRun) -> Result<run::Model, StoreError> {

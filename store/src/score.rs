@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use domain::{
     prompt::Message,
-    run::{Run, data::DataChoice, data::HeldOut},
+    run::{Run, data::HeldOut},
     score::{Agreement, JudgedPair, JudgedPairView, ScoreSummary, Scored, ScoredResponse},
     stats::{Proportion, spearman},
 };
@@ -14,6 +14,8 @@ use uuid::Uuid;
 use crate::{
     Store, StoreError,
     entity::score,
+    job::Lease,
+    now,
     pair::{Chosen, SelectedPair, messages},
 };
 
@@ -47,8 +49,14 @@ pub struct ResponseFilter {
 }
 
 impl Store {
-    /// Keeps scores; one that is there already is replaced.
-    pub async fn upsert_scores(&self, run: Uuid, scores: &[(Uuid, Scored)]) -> Result<(), StoreError> {
+    /// Keeps scores, all or none of them, as long as the lease is held; one that is there already is replaced.
+    pub async fn upsert_scores(
+        &self,
+        run: Uuid,
+        lease: &Lease,
+        scores: &[(Uuid, Scored)],
+    ) -> Result<(), StoreError> {
+        let transaction = self.begin_held(lease).await?;
         for batch in scores.chunks(BATCH) {
             let rows = batch.iter().map(|(response, scored)| score::ActiveModel {
                 run_id: Set(run),
@@ -65,10 +73,10 @@ impl Store {
             ]);
             score::Entity::insert_many(rows)
                 .on_conflict(replace)
-                .exec_without_returning(self.writer())
+                .exec_without_returning(&transaction)
                 .await?;
         }
-        Ok(())
+        Ok(transaction.commit().await?)
     }
 
     /// Some of a project's responses that the run has not scored yet, in the order of their identifiers.
@@ -108,7 +116,8 @@ impl Store {
         Ok((count(0)?, count(1)?))
     }
 
-    /// A run's scores beside the preferences that its data choice selects, of its project and of the one held out.
+    /// A run's scores beside the preferences that its data choice selects, of its project and of the one held out: those
+    /// that it had, and those that were given since.
     pub async fn compare_scores(&self, run: &Run) -> Result<RunScores, StoreError> {
         let scored: HashMap<Uuid, ScoreRow> = self
             .rows::<ScoreRow>(SCORES, run.id)
@@ -116,27 +125,49 @@ impl Store {
             .into_iter()
             .map(|row| (row.response_id, row))
             .collect();
-        // A correction has no score of its own, a tie prefers nothing, and rankings are looked at pair by pair.
-        let choice = DataChoice {
-            corrections: false,
-            ties: false,
-            whole_rankings: false,
-            ..run.data.choice.clone()
-        };
-        let selection = self.select_pairs(run.project_id, &choice).await?;
-        let known = selection.train.into_iter().map(|pair| (pair, false));
-        let held_out = selection.held_out.into_iter().map(|pair| (pair, true));
-        let mut pairs: Vec<JudgedPair> = known
-            .chain(held_out)
-            .filter_map(|(pair, held_out)| judged(pair, held_out, &scored))
+        let asked = &run.data.choice;
+        let selected_at = run.data.counts.and_then(|counts| counts.selected_at);
+        let then = selected_at.or(run.started_at).unwrap_or_else(now);
+        let had = self.select_pairs_as_of(run.project_id, asked, then).await?;
+        let is_correction = |pair: &&SelectedPair| matches!(pair.chosen, Chosen::Correction(_));
+        let held_out_corrections = had.held_out.iter().filter(is_correction).count() as u64;
+        let known: HashSet<Uuid> = had
+            .train
+            .iter()
+            .chain(&had.held_out)
+            .map(|pair| pair.source)
             .collect();
+        let mut today = self.select_pairs(run.project_id, asked).await?;
+        today.train.retain(|pair| !known.contains(&pair.source));
+        today.held_out.retain(|pair| !known.contains(&pair.source));
+        let parts = [
+            (had.train, false, false),
+            (had.held_out, true, false),
+            (today.train, false, true),
+            (today.held_out, true, true),
+        ];
+        let mut pairs = Vec::new();
+        for (part, held_out, newer) in parts {
+            // A tie prefers nothing, and rankings are looked at pair by pair.
+            let stated = part
+                .into_iter()
+                .filter(|pair| !pair.tied)
+                .flat_map(SelectedPair::into_pairs);
+            pairs.extend(stated.filter_map(|pair| {
+                let pair = judged(pair, held_out, &scored)?;
+                Some(JudgedPair { newer, ..pair })
+            }));
+        }
         pairs.sort_by(|a, b| {
             a.margin
                 .total_cmp(&b.margin)
                 .then(a.comparison_id.cmp(&b.comparison_id))
         });
         Ok(RunScores {
-            summary: summarise(&pairs, &scored),
+            summary: ScoreSummary {
+                held_out_corrections,
+                ..summarise(&pairs, &scored)
+            },
             pairs,
         })
     }
@@ -268,6 +299,7 @@ fn judged(pair: SelectedPair, held_out: bool, scored: &HashMap<Uuid, ScoreRow>) 
         strength: pair.strength,
         category: pair.category,
         held_out,
+        newer: false,
         margin: chosen.reward - rejected.reward,
         longer_by: chosen.characters - rejected.characters,
     })
@@ -275,7 +307,8 @@ fn judged(pair: SelectedPair, held_out: bool, scored: &HashMap<Uuid, ScoreRow>) 
 
 fn summarise(pairs: &[JudgedPair], scored: &HashMap<Uuid, ScoreRow>) -> ScoreSummary {
     let mut by_category: HashMap<&str, Vec<&JudgedPair>> = HashMap::new();
-    for pair in pairs {
+    let had = || pairs.iter().filter(|pair| !pair.newer);
+    for pair in had() {
         if let Some(category) = &pair.category {
             by_category.entry(category).or_default().push(pair);
         }
@@ -291,8 +324,10 @@ fn summarise(pairs: &[JudgedPair], scored: &HashMap<Uuid, ScoreRow>) -> ScoreSum
         .unzip();
     ScoreSummary {
         responses: scored.len() as u64,
-        held_out: Agreement::of(pairs.iter().filter(|pair| pair.held_out)),
-        all: Agreement::of(pairs),
+        held_out: Agreement::of(had().filter(|pair| pair.held_out)),
+        all: Agreement::of(had()),
+        newer: Agreement::of(pairs.iter().filter(|pair| pair.newer)),
+        held_out_corrections: 0,
         categories,
         length_correlation: spearman(&rewards, &lengths),
         cut: scored.values().filter(|row| row.cut_tokens > 0).count() as u64,

@@ -2,6 +2,8 @@
 //!
 //! PostgreSQL is the server that `DATABASE_URL` names, else a private one that the first test of a process starts
 //! from Debian's binaries, in a folder and on a port of its own; it goes when the process does, however that ends.
+//! Where neither is there the tests run on SQLite alone and say so, unless `TOUCHSTONE_TEST_NEEDS_ALL` or `CI` is set:
+//! then they fail.
 
 use std::{
     path::{Path, PathBuf},
@@ -50,7 +52,7 @@ impl TestDb {
     /// A database on PostgreSQL; None, said loudly, where PostgreSQL is not installed.
     ///
     /// # Panics
-    /// If PostgreSQL is there and the database cannot be made.
+    /// If PostgreSQL is there and the database cannot be made, or if it must be there and is not.
     pub async fn postgres() -> Option<TestDb> {
         let server = server_url()?;
         let name = format!("test_{}", Uuid::new_v4().simple());
@@ -126,15 +128,26 @@ fn server_url() -> Option<String> {
                 return Some(given[..end.unwrap_or(given.len())].to_owned());
             }
             let Some(programs) = installed() else {
-                eprintln!(
-                    "\n*** NOT TESTED ON POSTGRESQL: no /usr/lib/postgresql/*/bin/initdb here. \
-                     Install it (apt-get install postgresql) or give DATABASE_URL. ***\n"
-                );
+                tell_missing(needs_all());
                 return None;
             };
             Some(start(&programs))
         })
         .clone()
+}
+
+/// Whether a test must fail where its part is missing.
+fn needs_all() -> bool {
+    ["TOUCHSTONE_TEST_NEEDS_ALL", "CI"]
+        .iter()
+        .any(|name| std::env::var(name).is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false")))
+}
+
+fn tell_missing(needs_all: bool) {
+    let missing = "NOT TESTED ON POSTGRESQL: no /usr/lib/postgresql/*/bin/initdb here. \
+                   Install it (apt-get install postgresql) or give DATABASE_URL.";
+    assert!(!needs_all, "{missing}");
+    eprintln!("\n*** {missing} ***\n");
 }
 
 /// The folder of the newest PostgreSQL's programs.
@@ -210,6 +223,13 @@ mod tests {
     use super::*;
     use crate::{StoreError, project::NewProject, user::NewUser};
 
+    #[test]
+    #[should_panic(expected = "NOT TESTED ON POSTGRESQL")]
+    fn a_missing_postgresql_fails_the_tests_where_every_part_is_needed() {
+        tell_missing(false);
+        tell_missing(true);
+    }
+
     #[tokio::test]
     async fn the_schema_goes_up_down_and_up() {
         for db in TestDb::each().await {
@@ -269,8 +289,10 @@ mod tests {
         for db in TestDb::each().await {
             db.insert_first_owner(person("a@example.org")).await.unwrap();
             let lead = db.insert_user(person("b@example.org")).await.unwrap();
-            db.insert_api_token(lead.id, "laptop", "hash").await.unwrap();
-            assert_eq!(db.find_user_by_token("hash").await.unwrap().unwrap().id, lead.id);
+            let token = crate::api_token::NewToken::of(lead.id, "laptop");
+            db.insert_api_token(token, "hash").await.unwrap();
+            let (holder, _) = db.find_user_by_token("hash").await.unwrap().unwrap();
+            assert_eq!(holder.id, lead.id);
             db.set_disabled(lead.id, true).await.unwrap();
             assert_eq!(db.find_user_by_token("hash").await.unwrap(), None);
         }

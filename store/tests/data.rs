@@ -131,10 +131,8 @@ async fn opposite_opinions_are_two_judgements_of_one_comparison() {
 async fn a_batch_whose_lease_is_lost_leaves_nothing_behind() {
     on_both(async |store| {
         let project = project(&store).await;
-        let (job, lease) = store
-            .start_job(new_job(JobKind::Import, Some(project)), "one")
-            .await
-            .unwrap();
+        let job = new_job(JobKind::Import, Some(project));
+        let (job, lease) = Store::start_job(store.writer(), job, "one").await.unwrap();
         let annotator = store.ensure_annotator("letters").await.unwrap();
         let mut importer = Importer::new(store.clone(), project, job.id, Some(annotator));
         let mut progress = ImportProgress::default();
@@ -150,7 +148,7 @@ async fn a_batch_whose_lease_is_lost_leaves_nothing_behind() {
             ..lease
         };
         let lost = importer.insert(&rows()[10..], &mut progress, Some(&stolen)).await;
-        assert!(matches!(lost, Err(StoreError::Conflict(_))), "{lost:?}");
+        assert!(matches!(lost, Err(StoreError::LeaseLost)), "{lost:?}");
         assert_eq!(store.summarise_project(project).await.unwrap().judgements, 10);
     })
     .await;
@@ -214,7 +212,7 @@ async fn a_job_goes_through_one_worker_at_a_time() {
         store.finish_job(&lease, Outcome::Cancelled(None)).await.unwrap();
         assert_eq!(store.heartbeat_job(&lease).await.unwrap(), Heartbeat::Lost);
         let again = store.finish_job(&lease, Outcome::Done(json!(1))).await;
-        assert!(matches!(again, Err(StoreError::Conflict(_))));
+        assert!(matches!(again, Err(StoreError::LeaseLost)));
     })
     .await;
 }
@@ -234,8 +232,8 @@ async fn an_expired_lease_is_anyones_until_the_attempts_are_used_up() {
         expire(&store, id).await;
         assert!(store.claim_job("two", &[JobKind::Train]).await.unwrap().is_none());
         let given_up = store.fail_abandoned_jobs(&[JobKind::Train]).await.unwrap();
-        assert_eq!((given_up.len(), given_up[0].state), (1, State::Failed));
-        assert!(given_up[0].error.as_deref().unwrap().contains("5 times"));
+        assert_eq!((given_up.len(), given_up[0].job.state), (1, State::Failed));
+        assert!(given_up[0].job.error.as_deref().unwrap().contains("5 times"));
         assert!(
             store
                 .fail_abandoned_jobs(&[JobKind::Train])

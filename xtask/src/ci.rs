@@ -7,10 +7,10 @@ use anyhow::Result;
 use crate::{
     process::{SERVER_SIDE, cargo, run, succeeds},
     run::build,
-    test,
+    test::{IfMissing, test},
 };
 
-/// Formatting, the builds (wasm too), lints, docs, licences, then every test.
+/// Formatting, the builds (wasm too), lints, docs, licences, then every test; a part that is missing fails it.
 pub fn ci() -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     build()?;
@@ -33,7 +33,7 @@ pub fn ci() -> Result<()> {
         .arg("--no-deps")
         .env("RUSTDOCFLAGS", "-D warnings --cfg erase_components"))?;
     deny()?;
-    test::test()
+    test(IfMissing::Fail)
 }
 
 /// Licences, bans and sources; advisories only where the advisory database can be reached.

@@ -13,6 +13,8 @@ mod test;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::test::IfMissing;
+
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Builds, runs and tests Touchstone")]
 struct Arguments {
@@ -30,8 +32,12 @@ enum Task {
     },
     /// Build the browser part, the styles and the server.
     Build,
-    /// Run every test, in a real browser and on real databases too.
-    Test,
+    /// Run every test, in a real browser, on real databases and against Python too.
+    Test {
+        /// Pass over the tests whose part (PostgreSQL, Chromium, Python, …) is missing, instead of failing.
+        #[arg(long)]
+        go_without: bool,
+    },
     /// Formatting, lints, wasm builds, docs, licences, then every test.
     Ci,
 }
@@ -40,7 +46,8 @@ fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Run { serve } => run::run(&serve),
         Task::Build => run::build().map(drop),
-        Task::Test => test::test(),
+        Task::Test { go_without: false } => test::test(IfMissing::Fail),
+        Task::Test { go_without: true } => test::test(IfMissing::GoWithout),
         Task::Ci => ci::ci(),
     }
 }

@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::process::{find_program, root, run, succeeds, target};
 
@@ -55,89 +55,75 @@ pub fn chromium() -> Result<Chromium> {
     }
     apt_install(&["chromium", "chromium-driver"]);
     find().context(
-        "the browser tests need Chromium and ChromeDriver on the PATH (Debian: apt-get install chromium chromium-driver)",
+        "Chromium and ChromeDriver on the PATH, for the tests in a browser (Debian: apt-get install chromium chromium-driver)",
     )
 }
 
-/// PostgreSQL's own programs; the tests start a private server with them.
-pub fn postgresql() {
-    let installed = || Path::new("/usr/lib/postgresql").exists() || find_program(&["initdb"]).is_some();
-    if env::var_os("DATABASE_URL").is_none() && !installed() {
+/// PostgreSQL's own programs, with which the tests start a private server, or a server that `DATABASE_URL` names.
+pub fn postgresql() -> Result<()> {
+    // Where the tests look for them: store/src/test_db.rs.
+    let installed = || Path::new("/usr/lib/postgresql").exists();
+    let given = env::var("DATABASE_URL").is_ok_and(|url| url.starts_with("postgres"));
+    if !given && !installed() {
         apt_install(&["postgresql"]);
     }
-    if env::var_os("DATABASE_URL").is_none() && !installed() {
-        eprintln!(
-            "! PostgreSQL is missing (Debian: apt-get install postgresql): the store is tested on SQLite only"
-        );
+    if !given && !installed() {
+        bail!("PostgreSQL, the second database (Debian: apt-get install postgresql; or give DATABASE_URL)");
     }
+    Ok(())
 }
 
 /// The axe-core script, from npm.
-pub fn axe() -> Option<PathBuf> {
+pub fn axe() -> Result<PathBuf> {
     let folder = target().join("axe");
     let script = folder.join("package/axe.min.js");
     if script.exists() {
-        return Some(script);
+        return Ok(script);
     }
     if find_program(&["npm"]).is_none() {
         apt_install(&["npm"]);
     }
-    fs::create_dir_all(&folder).ok()?;
+    fs::create_dir_all(&folder)?;
     let packed = run(Command::new("npm")
         .args(["pack", "--silent", AXE])
         .current_dir(&folder));
     let archive = format!("{}.tgz", AXE.replace('@', "-"));
     let unpacked =
         packed.and_then(|()| run(Command::new("tar").args(["xzf", &archive]).current_dir(&folder)));
-    match unpacked {
-        Ok(()) => Some(script),
-        Err(error) => {
-            eprintln!(
-                "! axe-core could not be had from npm ({error}): pages are not checked for accessibility"
-            );
-            None
-        }
-    }
+    unpacked.context("axe-core from npm, which checks the pages for accessibility")?;
+    Ok(script)
 }
 
 /// The Python with torch, transformers, sentence-transformers and peft that the parity tests ask.
-pub fn python() -> Option<PathBuf> {
+pub fn python() -> Result<PathBuf> {
     let folder = root().join(".venv");
     let (python, ready) = (folder.join("bin/python"), folder.join("ready"));
     let script = root().join("reward_model/tests/python/install.sh");
     // What it was made from: other requirements make it anew.
     let wanted = fs::read_to_string(script.with_file_name("requirements.txt")).unwrap_or_default();
     if fs::read_to_string(&ready).is_ok_and(|made| made == wanted) {
-        return Some(python);
+        return Ok(python);
     }
     if !succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
         apt_install(&["python3-venv", "python3-pip"]);
     }
-    match run(Command::new("bash").arg(script).arg(&folder)).and_then(|()| Ok(fs::write(&ready, &wanted)?)) {
-        Ok(()) => Some(python),
-        Err(error) => {
-            eprintln!("! no Python with torch and transformers ({error}): parity with them is not tested");
-            None
-        }
-    }
+    run(Command::new("bash").arg(script).arg(&folder))
+        .context("Python with torch and transformers, which open what is saved")?;
+    fs::write(&ready, &wanted)?;
+    Ok(python)
 }
 
 /// The base model's folder, fetched by the server itself.
-pub fn base_model(touchstone: &Path) -> Option<PathBuf> {
+pub fn base_model(touchstone: &Path) -> Result<PathBuf> {
     if let Some(given) = env::var_os("TOUCHSTONE_BASE_MODEL") {
-        return Some(given.into());
+        return Ok(given.into());
     }
     let data = target().join("test-data");
-    let fetched = run(Command::new(touchstone)
+    run(Command::new(touchstone)
         .args(["admin", "fetch-base-model"])
-        .env("TOUCHSTONE_DATA_DIR", &data));
-    match fetched {
-        Ok(()) => Some(data.join("models/base/all-MiniLM-L6-v2")),
-        Err(error) => {
-            eprintln!("! no base model ({error}): training on it is not tested");
-            None
-        }
-    }
+        .env("TOUCHSTONE_DATA_DIR", &data))
+    .context("the base model, which the tests train (or name its folder in TOUCHSTONE_BASE_MODEL)")?;
+    Ok(data.join("models/base/all-MiniLM-L6-v2"))
 }
 
 /// Installs Debian packages where this is root on a machine with apt; otherwise says what to install.

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use leptos::prelude::*;
 
-use super::{Chart, Line, Point};
+use super::{Chart, Line};
+use crate::components::Scrolling;
 
 /// The most rows of a table.
 const ROWS: usize = 20;
 
-/// Some twenty steps from first to last, each with every line's newest value up to there.
+/// Some twenty steps from first to last, each with every line's newest value up to there; none where its run never came
+/// to.
 pub fn figures(chart: &Chart) -> impl IntoView + use<> {
     let lines: Vec<&Line> = chart
         .lines
@@ -26,7 +28,7 @@ pub fn figures(chart: &Chart) -> impl IntoView + use<> {
             let cells: Vec<_> = lines
                 .iter()
                 .map(|line| {
-                    let value = value_at(&line.points, step).map(|value| chart.unit.exact(value));
+                    let value = value_at(line, step).map(|value| chart.unit.exact(value));
                     view! { <td class="num">{value.unwrap_or_else(|| "–".to_owned())}</td> }
                 })
                 .collect();
@@ -39,7 +41,7 @@ pub fn figures(chart: &Chart) -> impl IntoView + use<> {
         })
         .collect();
     view! {
-        <div class="table-scroll" tabindex="0" role="group" aria-label=format!("{}, figures", chart.title)>
+        <Scrolling label=format!("{}, figures", chart.title) class="table-scroll">
             <table class="table plain">
                 <thead>
                     <tr>
@@ -49,7 +51,7 @@ pub fn figures(chart: &Chart) -> impl IntoView + use<> {
                 </thead>
                 <tbody>{rows}</tbody>
             </table>
-        </div>
+        </Scrolling>
     }
 }
 
@@ -67,8 +69,11 @@ fn some_steps(lines: &[&Line]) -> Vec<u64> {
         .collect()
 }
 
-fn value_at(points: &[Point], step: u64) -> Option<f64> {
-    let newest = points.iter().rev().find(|(at, _)| *at <= step);
+fn value_at(line: &Line, step: u64) -> Option<f64> {
+    if line.reached.is_some_and(|reached| step > reached) {
+        return None;
+    }
+    let newest = line.points.iter().rev().find(|(at, _)| *at <= step);
     newest.map(|(_, value)| *value)
 }
 
@@ -83,7 +88,17 @@ mod tests {
         let steps = some_steps(&[&many, &few]);
         assert_eq!((steps.len(), steps[0], steps[ROWS - 1]), (ROWS, 1, 400));
         assert_eq!(some_steps(&[&few]), [10, 20]);
-        let values = [9, 10, 15, 99].map(|step| value_at(&few.points, step));
+        let values = [9, 10, 15, 99].map(|step| value_at(&few, step));
         assert_eq!(values, [None, Some(1.0), Some(1.0), Some(2.0)]);
+    }
+
+    #[test]
+    fn a_run_has_no_figure_for_steps_that_it_never_reached() {
+        let short = Line {
+            reached: Some(25),
+            ..Line::new("", "", vec![(10, 1.0), (20, 2.0)])
+        };
+        let values = [20, 25, 26, 400].map(|step| value_at(&short, step));
+        assert_eq!(values, [Some(2.0), Some(2.0), None, None]);
     }
 }

@@ -23,12 +23,17 @@ impl Frame {
         let lines = chart
             .lines
             .iter()
-            .flat_map(|line| &line.points)
+            .flat_map(|line| line.points.iter().chain(&line.raw))
             .map(|(_, value)| *value);
         let bands = chart.bands.iter().flat_map(|band| &band.points);
         let ends = bands.flat_map(|(_, low, high)| [*low, *high]);
         let kept = chart.in_view.into_iter().flat_map(|(low, high)| [low, high]);
-        let values = lines.chain(ends).chain(kept).filter(|value| value.is_finite());
+        let level = chart.level.map(|(value, _)| value);
+        let values = lines
+            .chain(ends)
+            .chain(kept)
+            .chain(level)
+            .filter(|value| value.is_finite());
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
             (low.min(value), high.max(value))
         });
@@ -95,7 +100,7 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::charts::{Line, Unit};
+    use crate::charts::{Band, Line, Unit};
 
     #[test]
     fn ticks_are_round_and_inside() {
@@ -127,6 +132,25 @@ mod tests {
         };
         let path = frame.path([(0, 0.0), (5, f64::NAN), (10, 1.0)]);
         assert_eq!(path, "M46.0 176.0L472.0 10.0");
+    }
+
+    #[test]
+    fn nothing_that_is_drawn_is_clipped() {
+        let raw = vec![(1, 9.0), (2, -3.0), (3, 0.5)];
+        let frame = Frame::of(&Chart {
+            title: "",
+            unit: Unit::Number,
+            steps: 3,
+            in_view: None,
+            level: Some((12.0, "level")),
+            lines: vec![Line::smoothed("", "", raw)],
+            bands: vec![Band {
+                label: "",
+                look: "",
+                points: vec![(1, 0.0, 1.0), (3, -5.0, 1.0)],
+            }],
+        });
+        assert!(frame.low < -5.0 && frame.high > 12.0, "{frame:?}");
     }
 
     #[test]

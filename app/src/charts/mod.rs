@@ -38,6 +38,8 @@ pub struct Line {
     pub raw: Vec<Point>,
     /// Each point is marked: they are few.
     pub dots: bool,
+    /// The last step that its run came to, where the chart goes on beyond it.
+    pub reached: Option<u64>,
 }
 
 /// What lies between two values at each step.
@@ -86,6 +88,7 @@ impl Line {
             points,
             raw: Vec::new(),
             dots: false,
+            reached: None,
         }
     }
 

@@ -40,6 +40,7 @@ impl Measure {
     fn chart(&self, runs: &[(String, Progress)]) -> Chart {
         let lines = runs.iter().zip(RUN_LOOKS).map(|((name, progress), look)| Line {
             dots: self.dots,
+            reached: Some(reached(progress)),
             ..Line::new(name.clone(), look, (self.line)(progress))
         });
         Chart {
@@ -214,8 +215,16 @@ fn chart(title: &'static str, progress: &Progress) -> Chart {
 }
 
 fn steps(progress: &Progress) -> u64 {
+    progress.steps.max(reached(progress)).max(1)
+}
+
+fn reached(progress: &Progress) -> u64 {
     let seen = progress.points.last().map_or(0, |point| point.step);
-    progress.steps.max(seen).max(1)
+    let measured = progress
+        .evaluations
+        .last()
+        .map_or(0, |evaluation| evaluation.step);
+    progress.step.max(seen).max(measured)
 }
 
 fn stepped(progress: &Progress, value: fn(&StepPoint) -> Option<f64>) -> Vec<Point> {

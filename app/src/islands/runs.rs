@@ -1,17 +1,21 @@
 //! A run that is watched live, and the counts of a choice of data that follow the form.
 
 mod chart;
+mod log;
 
-use domain::run::{
-    State,
-    event::SeqEvent,
-    progress::{Progress, Stage},
+use domain::{
+    Millis,
+    run::{
+        State,
+        event::{RunEvent, SeqEvent},
+        progress::{Progress, Stage},
+    },
 };
 use leptos::{html, prelude::*};
 use uuid::Uuid;
 use wasm_bindgen::{JsCast, closure::Closure};
 
-use self::chart::LiveChart;
+use self::{chart::LiveChart, log::Log};
 use super::mark_hydrated;
 use crate::{
     charts::run::OF_A_RUN,
@@ -20,15 +24,27 @@ use crate::{
 };
 
 /// Where a run stands, with its curves. Rendered by the server from what is stored; in the browser it follows the
-/// run's events and loads the page anew when the run has ended.
+/// run's events and loads the page anew when the run has ended. `left_out` says which part of texts is, where they are
+/// too long; `log` are the newest lines of its log, before which there are `earlier` ones.
 #[island]
-pub fn LiveRun(run: Uuid, start: Progress, over: bool) -> impl IntoView {
+pub fn LiveRun(
+    run: Uuid,
+    start: Progress,
+    over: bool,
+    left_out: String,
+    log: Vec<String>,
+    earlier: usize,
+) -> impl IntoView {
     let node = NodeRef::<html::Section>::new();
     mark_hydrated(node);
     let (progress, set_progress) = signal(start);
+    let told = RwSignal::new(Vec::<(Millis, RunEvent)>::new());
     Effect::new(move |_| {
         if !over {
-            follow(run, progress.read_untracked().seq, set_progress);
+            follow(run, progress.read_untracked().seq, move |event| {
+                set_progress.update(|progress| progress.apply(event));
+                told.update(|told| told.push((time_here(), event.event.clone())));
+            });
         }
     });
     view! {
@@ -43,9 +59,10 @@ pub fn LiveRun(run: Uuid, start: Progress, over: bool) -> impl IntoView {
                 {move || progress.with(|p| p.note.clone()).map(|note| view! { <p class="hint">{note}</p> })}
             </div>
             <dl class="facts">
-                {move || progress.with(figures).into_iter().map(figure).collect_view()}
+                {move || progress.with(|p| figures(p, over, &left_out)).into_iter().map(figure).collect_view()}
             </dl>
             <div class="curves">{charts(progress, over)}</div>
+            <Log run=run lines=log earlier=earlier told=told.read_only() />
         </section>
     }
 }
@@ -68,6 +85,14 @@ fn figure((label, value, detail): (&'static str, String, String)) -> impl IntoVi
     }
 }
 
+/// The browser's clock; the server, which never follows, has no need of one.
+fn time_here() -> Millis {
+    match cfg!(feature = "hydrate") {
+        true => js_sys::Date::now() as Millis,
+        false => 0,
+    }
+}
+
 fn stage_text(progress: &Progress) -> String {
     let of = |done: u64, of: u64| format!("{} of {}", text::number(done), text::number(of));
     match (progress.state, progress.stage) {
@@ -82,7 +107,7 @@ fn stage_text(progress: &Progress) -> String {
     }
 }
 
-fn figures(progress: &Progress) -> Vec<(&'static str, String, String)> {
+fn figures(progress: &Progress, over: bool, left_out: &str) -> Vec<(&'static str, String, String)> {
     let dash = || "–".to_owned();
     let loss = progress
         .points
@@ -105,21 +130,27 @@ fn figures(progress: &Progress) -> Vec<(&'static str, String, String)> {
         1 => "resumed once".into(),
         times => format!("resumed {times} times"),
     };
-    vec![
+    let mut figures = vec![
         ("Held-out accuracy", accuracy, interval),
-        ("Loss", loss, "training, in nats".into()),
-        ("Pairs per second", speed, resumed),
-        ("Time left", left, String::new()),
-        (
-            "Texts cut",
-            text::number(cut.cut_texts),
-            format!("of {}, their beginnings", text::number(cut.texts)),
-        ),
-    ]
+        ("Loss", loss, "training; 0.693 is guessing".into()),
+    ];
+    // Of a run that is over, neither how fast it is nor how long it will take.
+    if over {
+        figures.push(("Steps", text::number(progress.step), resumed));
+    } else {
+        figures.push(("Pairs per second", speed, resumed));
+        figures.push(("Time left", left, String::new()));
+    }
+    figures.push((
+        "Texts cut",
+        text::number(cut.cut_texts),
+        format!("of {}, {left_out}", text::number(cut.texts)),
+    ));
+    figures
 }
 
-/// Applies the run's events as they come. The browser reconnects by itself and says which event it saw last.
-fn follow(run: Uuid, after: i64, set_progress: WriteSignal<Progress>) {
+/// Hands on the run's events as they come. The browser reconnects by itself and says which event it saw last.
+fn follow(run: Uuid, after: i64, take: impl Fn(&SeqEvent) + 'static) {
     let Ok(source) = web_sys::EventSource::new(&format!("/runs/{run}/events?after={after}")) else {
         return;
     };
@@ -132,8 +163,8 @@ fn follow(run: Uuid, after: i64, set_progress: WriteSignal<Progress>) {
             let Ok(event) = serde_json::from_str::<SeqEvent>(&text) else {
                 return;
             };
-            set_progress.update(|progress| progress.apply(&event));
-            if let domain::run::event::RunEvent::State { state, .. } = event.event
+            take(&event);
+            if let RunEvent::State { state, .. } = event.event
                 && state.is_final()
             {
                 stream.close();

@@ -10,7 +10,7 @@ use store::overlap::Workload;
 use uuid::Uuid;
 
 use crate::{
-    components::{Page, Tab, page_with, path_id},
+    components::{Page, Scrolling, Tab, page_with, path_id},
     context,
     server_fns::assignment::{SetWanted, SetWantedApart},
     text,
@@ -71,7 +71,7 @@ fn done_so_far(workload: &[Workload]) -> impl IntoView + use<> {
         }
     });
     view! {
-        <div class="table-wrap">
+        <Scrolling label="Comparisons by how many judge them">
             <table class="table">
                 <thead>
                     <tr>
@@ -92,7 +92,7 @@ fn done_so_far(workload: &[Workload]) -> impl IntoView + use<> {
                 </thead>
                 <tbody>{rows}</tbody>
             </table>
-        </div>
+        </Scrolling>
         {note}
     }
     .into_any()

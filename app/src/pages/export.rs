@@ -8,7 +8,7 @@ use domain::{
 use leptos::{either::Either, prelude::*};
 
 use crate::{
-    components::{Page, Tab, page_with, path_id},
+    components::{Page, Scrolling, Tab, page_with, path_id},
     context, text,
     viewer::require,
 };
@@ -22,7 +22,7 @@ pub fn ExportPage() -> impl IntoView {
         let store = context::store();
         let project = store.find_project(id?).await?;
         let counts = store.count_exportable(project.id).await?;
-        let public_url = context::services().public_url;
+        let public_url = context::base_url();
         Ok((project, counts, public_url))
     };
     page_with(data, |(project, counts, public_url)| {
@@ -145,7 +145,7 @@ fn explanation(project: &Project, public_url: &str) -> impl IntoView + use<> {
     view! {
         <section class="stack" aria-labelledby="fields">
             <h2 id="fields">"The fields"</h2>
-            <div class="table-wrap">
+            <Scrolling label="Fields of a line">
                 <table class="table">
                     <tbody>
                         {field("prompt", "the conversation: a list of messages with role and content")}
@@ -157,7 +157,7 @@ fn explanation(project: &Project, public_url: &str) -> impl IntoView + use<> {
                         {field("metadata", "category, language, chosen_model, rejected_model; null where unknown")}
                     </tbody>
                 </table>
-            </div>
+            </Scrolling>
             <p class="soft small">
                 "A ranking gives one line for every pair that it puts in order. Ties, both bad and skipped pairs prefer "
                 "nothing and are not in the file."

@@ -11,7 +11,7 @@ use domain::{
 use leptos::{either::Either, prelude::*, server_fn::ServerFn};
 
 use crate::{
-    components::{Page, Tab, page_with, path_id},
+    components::{Page, Scrolling, Tab, page_with, path_id},
     context,
     islands::import::ImportWatch,
     server_fns::import::{CancelImport, ImportStatus},
@@ -272,7 +272,7 @@ fn details(file: &str, report: ImportReport) -> impl IntoView + use<> {
     let caption = format!("Lines of {file} that were not imported");
     let table = (!rows.is_empty()).then(|| {
         view! {
-            <div class="table-wrap" tabindex="0" role="region" aria-label=caption.clone()>
+            <Scrolling label=caption.clone()>
                 <table class="table">
                     <caption class="sr-only">{caption.clone()}</caption>
                     <thead>
@@ -285,7 +285,7 @@ fn details(file: &str, report: ImportReport) -> impl IntoView + use<> {
                     </thead>
                     <tbody>{rows}</tbody>
                 </table>
-            </div>
+            </Scrolling>
         }
     });
     view! {

@@ -2,7 +2,6 @@
 
 mod asked;
 mod compare;
-mod log;
 mod outcome;
 mod table;
 mod train;
@@ -20,12 +19,16 @@ pub use compare::ComparePage;
 pub(super) use outcome::{interval, share_bar};
 pub use train::TrainPage;
 
-use self::{asked::asked, log::log_part, outcome::outcome};
+use self::{
+    asked::asked,
+    outcome::{left_out, outcome},
+};
 
 use crate::{
     components::{Page, Tab, page_with, path_id},
     context,
     islands::runs::LiveRun,
+    run_log,
     server_fns::runs::{CancelRun, ResumeRun},
     text,
     viewer::require,
@@ -33,6 +36,9 @@ use crate::{
 
 /// Events that a page folds at most; a run tells far fewer.
 const EVENTS: u64 = 100_000;
+
+/// The most lines of the log on the page.
+const LOG_LINES: usize = 200;
 
 /// A run: where it stands, its curves, what came out.
 #[component]
@@ -84,6 +90,9 @@ fn run_page(
     let id = run.id;
     let over = run.state.is_final();
     let done = run.state == State::Done;
+    let left_out = left_out(run.settings.truncation);
+    let lines = run_log::lines(&log);
+    let earlier = lines.len().saturating_sub(LOG_LINES);
     let reload = (!over).then(|| {
         view! {
             <noscript>
@@ -111,10 +120,16 @@ fn run_page(
                 </div>
             </div>
             {run.error.clone().map(|error| view! { <p class="alert bad" role="alert">{error}</p> })}
-            {run.metrics.as_ref().map(outcome)}
+            {run.metrics.as_ref().map(|metrics| outcome(metrics, &run.settings))}
             {reload}
-            <LiveRun run=id start=progress over=over />
-            {log_part(id, log)}
+            <LiveRun
+                run=id
+                start=progress
+                over=over
+                left_out=left_out.to_owned()
+                log=lines[earlier..].to_vec()
+                earlier=earlier
+            />
             {asked(&run, against)}
         </Page>
     }
@@ -161,10 +176,13 @@ pub(super) fn state_badge(state: State) -> impl IntoView {
 }
 
 fn started(run: &Run) -> String {
-    let mut sentence = format!("Asked for {}", text::date_time(run.created_at));
-    if let (Some(started), Some(finished)) = (run.started_at, run.finished_at) {
+    let Some(started) = run.started_at else {
+        return format!("Waiting since {}.", text::date_time(run.created_at));
+    };
+    let mut sentence = format!("Started {}", text::date_time(started));
+    if let Some(finished) = run.finished_at {
         let seconds = (finished - started) as f64 / 1000.0;
-        sentence.push_str(&format!(", over after {}", text::duration(seconds)));
+        sentence.push_str(&format!(", took {}", text::duration(seconds)));
     }
     sentence.push('.');
     sentence

@@ -5,7 +5,7 @@ mod lists;
 use domain::{
     permission::Permission,
     project::Project,
-    run::{Run, State},
+    run::{Metrics, Run, State},
     score::{Agreement, JudgedPair, ScoreSummary, ScoredResponse},
     stats::Proportion,
 };
@@ -16,7 +16,7 @@ use store::score::ResponseFilter;
 
 use super::runs::{interval, share_bar};
 use crate::{
-    components::{Page, Tab, page_with, path_id},
+    components::{Page, Scrolling, Tab, page_with, path_id},
     context,
     error::AppError,
     islands::scores::TryBox,
@@ -213,7 +213,7 @@ fn scores_page(
                     "The run"
                 </a>
             </div>
-            {agreement(&summary)}
+            {agreement(&run, &summary)}
             <section class="card" id="try">
                 <h2>"Try it"</h2>
                 <TryBox run=id start=tried />
@@ -230,12 +230,9 @@ fn scores_page(
     }
 }
 
-/// How the model stands to people, against the simplest rival.
-fn agreement(summary: &ScoreSummary) -> impl IntoView + use<> {
-    let rows = vec![
-        ("Held-out pairs".to_owned(), summary.held_out),
-        ("All pairs, learnt ones too".to_owned(), summary.all),
-    ];
+/// How the model stands to people, against the simplest rival: as the run measured it, and as things stand now.
+fn agreement(run: &Run, summary: &ScoreSummary) -> impl IntoView + use<> {
+    let rows = agreement_rows(run.metrics.as_ref(), summary);
     let correlation = summary
         .length_correlation
         .map_or_else(|| "–".to_owned(), |r| format!("{r:+.2}"));
@@ -244,6 +241,7 @@ fn agreement(summary: &ScoreSummary) -> impl IntoView + use<> {
         <section class="card">
             <h2>"Agreement with people"</h2>
             {table("Pairs", rows)}
+            {notes(summary).map(|note| view! { <p class="soft small">{note}</p> })}
             <p class="soft small">
                 {format!(
                     "Rank correlation of score and length: {correlation}. {} responses were too long to be read whole with their conversation.",
@@ -261,6 +259,46 @@ fn agreement(summary: &ScoreSummary) -> impl IntoView + use<> {
                 })}
         </section>
     }
+}
+
+/// What the run measured stays as it was; what was said since stands apart.
+fn agreement_rows(measured: Option<&Metrics>, summary: &ScoreSummary) -> Vec<(String, Agreement)> {
+    let measured = measured.and_then(|metrics| {
+        Some(Agreement {
+            model: metrics.held_out?,
+            longest: metrics.longest?,
+        })
+    });
+    let mut rows = Vec::new();
+    match measured {
+        Some(measured) if measured.model.of == summary.held_out.model.of => {
+            rows.push(("Held-out pairs, as the run measured them".to_owned(), measured));
+        }
+        Some(measured) => {
+            rows.push(("Held-out pairs, as the run measured them".to_owned(), measured));
+            rows.push(("Of these, pairs of responses".to_owned(), summary.held_out));
+        }
+        None => rows.push(("Held-out pairs".to_owned(), summary.held_out)),
+    }
+    rows.push(("All pairs that it had, learnt ones too".to_owned(), summary.all));
+    if summary.newer.model.of > 0 {
+        rows.push((
+            "Said since, neither learnt nor measured".to_owned(),
+            summary.newer,
+        ));
+    }
+    rows
+}
+
+/// Why the rows differ, where they do.
+fn notes(summary: &ScoreSummary) -> Option<String> {
+    (summary.held_out_corrections > 0).then(|| {
+        let (number, noun) = text::count(summary.held_out_corrections, "pair", "pairs");
+        format!(
+            "{number} held-out {noun} of the run set a correction above a response. A correction is no response of the \
+             project and has no score, so these count in the first row alone."
+        )
+    })
 }
 
 fn table(first: &'static str, rows: Vec<(String, Agreement)>) -> impl IntoView {
@@ -285,7 +323,7 @@ fn table(first: &'static str, rows: Vec<(String, Agreement)>) -> impl IntoView {
         })
         .collect();
     view! {
-        <div class="table-scroll">
+        <Scrolling label=format!("{first}, agreement") class="table-scroll">
             <table class="table plain">
                 <thead>
                     <tr>
@@ -294,12 +332,53 @@ fn table(first: &'static str, rows: Vec<(String, Agreement)>) -> impl IntoView {
                         <th scope="col" class="num">"Model agrees"</th>
                         <th scope="col" class="num">"95 % interval"</th>
                         <th scope="col"><span class="sr-only">"As a bar"</span></th>
-                        <th scope="col" class="num">"Longest wins"</th>
+                        <th scope="col" class="num">"Baseline: choose the longer"</th>
                         <th scope="col" class="num">"95 % interval"</th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
             </table>
-        </div>
+        </Scrolling>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agreement(hits: f64, of: u64) -> Agreement {
+        let share = Proportion { hits, of };
+        Agreement {
+            model: share,
+            longest: share,
+        }
+    }
+
+    #[test]
+    fn what_the_run_measured_stays_and_what_is_newer_has_a_row_of_its_own() {
+        let measured = Metrics {
+            held_out: Some(Proportion { hits: 30.0, of: 50 }),
+            longest: Some(Proportion { hits: 25.0, of: 50 }),
+            ..Metrics::default()
+        };
+        let summary = ScoreSummary {
+            held_out: agreement(28.0, 46),
+            all: agreement(400.0, 500),
+            newer: agreement(0.0, 1),
+            held_out_corrections: 4,
+            ..ScoreSummary::default()
+        };
+        let rows = agreement_rows(Some(&measured), &summary);
+        let numbers: Vec<u64> = rows.iter().map(|(_, row)| row.model.of).collect();
+        assert_eq!(numbers, [50, 46, 500, 1]);
+        assert!(notes(&summary).unwrap().starts_with("4 held-out pairs"));
+
+        let same = ScoreSummary {
+            held_out: agreement(30.0, 50),
+            all: agreement(400.0, 500),
+            ..ScoreSummary::default()
+        };
+        assert_eq!(agreement_rows(Some(&measured), &same).len(), 2);
+        assert_eq!(notes(&same), None);
     }
 }

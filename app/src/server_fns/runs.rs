@@ -88,7 +88,7 @@ pub async fn resume_run(id: Uuid) -> Result<(), AppError> {
 
     use crate::{context, flash, flash::Flash, viewer};
     let user = viewer::require(Permission::Train)?;
-    context::store().resume_run(id, user.id).await?;
+    context::store().resume_run(id, Some(user.id)).await?;
     flash::show_next(Flash::done("The run goes on from its last checkpoint."));
     context::redirect(&format!("/runs/{id}"));
     Ok(())

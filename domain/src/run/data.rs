@@ -62,6 +62,9 @@ pub struct DataCounts {
     pub overlapping: u64,
     /// Pairs (of both parts) made from corrections.
     pub from_corrections: u64,
+    /// When they were selected; None in counts of before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selected_at: Option<crate::Millis>,
 }
 
 /// The largest share of prompts that can be held out, in percent.

@@ -26,7 +26,9 @@ pub enum RunEvent {
     /// A stretch of steps: one point of the curve for every so many.
     Steps {
         points: Vec<StepPoint>,
-        pairs_per_second: f64,
+        /// None where the stretch was too short to tell.
+        #[serde(default)]
+        pairs_per_second: Option<f64>,
         seconds_left: Option<f64>,
     },
     /// The held-out pairs were scored.

@@ -95,7 +95,7 @@ impl Progress {
                 self.stage = Stage::Training;
                 self.points.extend(points);
                 self.step = points.last().map_or(self.step, |point| point.step);
-                self.pairs_per_second = Some(*pairs_per_second);
+                self.pairs_per_second = pairs_per_second.or(self.pairs_per_second);
                 self.seconds_left = *seconds_left;
             }
             RunEvent::Evaluated(evaluation) => {
@@ -146,7 +146,7 @@ mod tests {
                     ..StepPoint::default()
                 })
                 .collect(),
-            pairs_per_second: 10.0,
+            pairs_per_second: Some(10.0),
             seconds_left: Some(1.0),
         }
     }

@@ -65,7 +65,7 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         created_by: None,
     };
     let worker = WorkerContext::new(store.clone(), &config.data_dir, config.base_model.clone());
-    let (job, lease) = store.start_job(job, &worker.name).await?;
+    let (job, lease) = Store::start_job(store.writer(), job, &worker.name).await?;
     let id = job.id;
     let stop = Stop::default();
     let interrupted = stop.clone();

@@ -3,15 +3,22 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use app::scoring::Scoring;
-use domain::run::{
-    Method, Metrics, Run, Settings, State,
-    data::{DataChoice, HeldOut, JudgementSource},
-    event::RunEvent,
-    progress::{Progress, Stage},
+use app::{
+    measures::{alike_sentence, better_sentence, measure_rows},
+    scoring::Scoring,
+};
+use domain::{
+    job::Job,
+    run::{
+        Method, Metrics, Run, Settings, State,
+        data::{DataChoice, HeldOut, JudgementSource},
+        event::{RunEvent, SeqEvent},
+        progress::{Progress, Stage},
+    },
 };
 use serde_json::Value;
-use store::{Store, run::NewRun};
+use store::{Store, job::Lease, run::NewRun};
+use uuid::Uuid;
 
 use super::{
     open_store,
@@ -33,10 +40,13 @@ pub struct Args {
     #[arg(
         long,
         value_name = "NAME",
-        required_unless_present = "data",
+        required_unless_present_any = ["data", "resume"],
         conflicts_with = "data"
     )]
     project: Option<String>,
+    /// Go on with a project's run that was stopped, cancelled or failed, with the data and settings that it has.
+    #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["data", "project"])]
+    resume: Option<Uuid>,
     #[command(flatten)]
     files: FileArgs,
     /// head: one layer on the frozen model, seconds; lora: low-rank matrices beside its layers; layers: its last layers;
@@ -80,9 +90,10 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
-    match args.project.clone() {
-        Some(project) => run_project(config, &project, args).await,
-        None => {
+    match (args.resume, args.project.clone()) {
+        (Some(run), _) => resume(config, run, &args).await,
+        (None, Some(project)) => run_project(config, &project, args).await,
+        (None, None) => {
             let choice = FileChoice {
                 files: args.files,
                 method: args.method,
@@ -96,14 +107,88 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// The same job that the page would queue, done at once.
+/// The same job that the page would queue, done at once. A run of the project that asks for the same and is not over
+/// is gone on with: so a command that was killed does not leave a second run beside the first.
 async fn run_project(config: Config, project: &str, args: Args) -> anyhow::Result<()> {
     let store = open_store(&config).await?;
     let new = new_run(&store, &config, project, args).await?;
     let worker = WorkerContext::new(store.clone(), &config.data_dir, config.base_model.clone());
-    let (run, lease) = store.start_run(new, &worker.name).await?;
-    eprintln!("Run {} of {} begins.", run.name, run.id);
-    let job = store.find_job(lease.job).await?;
+    let unfinished = store.list_runs(new.project_id, UNFINISHED).await?;
+    let work = match unfinished.into_iter().find(|run| asks_the_same(run, &new)) {
+        Some(run) => {
+            eprintln!(
+                "Run {} ({}) asks for the same and is not over: goes on with it. Another --name begins another.",
+                run.name, run.id
+            );
+            (run, None)
+        }
+        None => {
+            let (run, lease) = store.start_run(new, &worker.name).await?;
+            eprintln!("Run {} of {} begins.", run.name, run.id);
+            let job = store.find_job(lease.job).await?;
+            (run, Some((job, lease)))
+        }
+    };
+    finish(config, store, worker, work).await
+}
+
+/// Where the newest runs of a project are looked through for one that is not over.
+const UNFINISHED: u64 = 200;
+
+fn asks_the_same(run: &Run, new: &NewRun) -> bool {
+    let named = new.name.trim().is_empty() || new.name.trim() == run.name;
+    !run.state.is_final() && named && run.settings == new.settings && run.data.choice == new.choice
+}
+
+/// Goes on with a run that is named.
+async fn resume(config: Config, id: Uuid, args: &Args) -> anyhow::Result<()> {
+    if args.method.is_some() || !args.settings.given()?.is_empty() {
+        bail!("--resume: a run goes on with the method and settings that it has; leave out the others");
+    }
+    let store = open_store(&config).await?;
+    let run = store.find_run(id).await?;
+    match run.state {
+        State::Done => eprintln!("Run {} is done already.", run.name),
+        State::Failed | State::Cancelled => store.resume_run(id, None).await?,
+        State::Queued | State::Running => {}
+    }
+    let worker = WorkerContext::new(store.clone(), &config.data_dir, config.base_model.clone());
+    finish(config, store, worker, (run, None)).await
+}
+
+/// Works on the run, or follows it where another process does, until it is over.
+async fn finish(
+    config: Config,
+    store: Store,
+    worker: WorkerContext,
+    (run, mut held): (Run, Option<(Job, Lease)>),
+) -> anyhow::Result<()> {
+    worker.free_dead_leases().await?;
+    let mut told = Told::default();
+    let run = loop {
+        if held.is_none() {
+            held = store.claim_job_of_run(&worker.name, run.id).await?;
+        }
+        if let Some((job, lease)) = held.take() {
+            work(&worker, &run, job, lease, &mut told).await;
+        }
+        let now = store.find_run(run.id).await?;
+        if now.state.is_final() {
+            break now;
+        }
+        // In the hands of another process, which may yet die: then it is claimed here.
+        for event in store.list_run_events(run.id, told.progress.seq, 1_000).await? {
+            told.take(&event);
+        }
+        told.print_line();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    store.close().await?;
+    report(&run, &config)
+}
+
+/// Does a job that is held; Ctrl-C cancels it.
+async fn work(worker: &WorkerContext, run: &Run, job: Job, lease: Lease, told: &mut Told) {
     let stop = Stop::default();
     let interrupted = stop.clone();
     let on_interrupt = tokio::spawn(async move {
@@ -113,16 +198,13 @@ async fn run_project(config: Config, project: &str, args: Args) -> anyhow::Resul
     });
     tokio::select! {
         () = worker.run_job(job, lease, stop) => {}
-        () = print_progress(&run) => {}
+        () = print_progress(run, told) => {}
     }
     on_interrupt.abort();
-    let run = store.find_run(run.id).await?;
-    store.close().await?;
-    report(&run, &config)
 }
 
 async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> anyhow::Result<NewRun> {
-    let find = async |name: &str| -> anyhow::Result<uuid::Uuid> {
+    let find = async |name: &str| -> anyhow::Result<Uuid> {
         let found = store.find_project_by_name(name).await?;
         Ok(found.with_context(|| format!("there is no project “{name}”"))?.id)
     };
@@ -139,7 +221,7 @@ async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> a
             seed: args.split_seed,
         },
     };
-    let scoring = ScoringService::new(&config.data_dir);
+    let scoring = ScoringService::on(&config.data_dir, config.base_model.clone());
     let settings = settings(&scoring, args.method.unwrap_or_default(), &args.settings)?;
     scoring.check(&settings)?;
     Ok(NewRun {
@@ -181,35 +263,51 @@ fn percent(given: &[String]) -> anyhow::Result<u8> {
     }
 }
 
-/// A line on standard error for each evaluation, and one for where it stands every few seconds; never ends.
-async fn print_progress(run: &Run) {
+/// What was printed of a run's course.
+#[derive(Default)]
+struct Told {
+    progress: Progress,
+    printed: String,
+}
+
+impl Told {
+    /// A line on standard error for each evaluation and note.
+    fn take(&mut self, event: &SeqEvent) {
+        self.progress.apply(event);
+        match &event.event {
+            RunEvent::Evaluated(now) => {
+                eprintln!(
+                    "step {}: held-out accuracy {}, loss {:.4}",
+                    now.step, now.correct, now.loss
+                );
+            }
+            RunEvent::Note { text } => eprintln!("{text}"),
+            _ => {}
+        }
+    }
+
+    /// A line for where it stands, unless it is there already.
+    fn print_line(&mut self) {
+        let line = line(&self.progress);
+        if line != self.printed {
+            eprintln!("{line}");
+            self.printed = line;
+        }
+    }
+}
+
+/// Prints what this process tells of the run, and every few seconds where it stands; never ends.
+async fn print_progress(run: &Run, printed: &mut Told) {
     let mut told = live::subscribe(run.id);
-    let mut progress = Progress::default();
     let mut tick = tokio::time::interval(Duration::from_secs(5));
-    let mut printed = String::new();
     loop {
         tokio::select! {
             event = told.recv() => match event {
-                Ok(event) => {
-                    progress.apply(&event);
-                    match event.event {
-                        RunEvent::Evaluated(now) => {
-                            eprintln!("step {}: held-out accuracy {}, loss {:.4}", now.step, now.correct, now.loss);
-                        }
-                        RunEvent::Note { text } => eprintln!("{text}"),
-                        _ => {}
-                    }
-                }
+                Ok(event) => printed.take(&event),
                 Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => return std::future::pending().await,
             },
-            _ = tick.tick() => {
-                let line = line(&progress);
-                if line != printed {
-                    eprintln!("{line}");
-                    printed = line;
-                }
-            }
+            _ = tick.tick() => printed.print_line(),
         }
     }
 }
@@ -236,7 +334,10 @@ fn line(progress: &Progress) -> String {
 fn report(run: &Run, config: &Config) -> anyhow::Result<()> {
     match (run.state, &run.metrics) {
         (State::Done, Some(metrics)) => print_table(run, metrics, config),
-        (State::Cancelled, _) => bail!("cancelled"),
+        (State::Cancelled, _) => bail!(
+            "cancelled; `touchstone train --resume {}` goes on with it",
+            run.id
+        ),
         _ => bail!(
             "{}",
             run.error.as_deref().unwrap_or("the run did not end: see the log")
@@ -246,8 +347,6 @@ fn report(run: &Run, config: &Config) -> anyhow::Result<()> {
 }
 
 fn print_table(run: &Run, metrics: &Metrics, config: &Config) {
-    let or_dash =
-        |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.6}"));
     let counts = run.data.counts.unwrap_or_default();
     println!("run                {}", run.id);
     println!(
@@ -258,8 +357,13 @@ fn print_table(run: &Run, metrics: &Metrics, config: &Config) {
         println!("held-out accuracy  {model}");
         println!("longest wins       {longest}");
     }
-    println!("held-out loss      {}", or_dash(metrics.held_out_loss));
-    println!("training loss      {}", or_dash(metrics.train_loss));
+    for (what, value) in measure_rows(metrics) {
+        println!("{what:18} {value}");
+    }
+    let sentences = [better_sentence(metrics, &run.settings), alike_sentence(metrics)];
+    for sentence in sentences.iter().flatten() {
+        println!("{sentence}");
+    }
     println!("steps              {}", metrics.steps);
     println!("seconds            {:.1}", metrics.seconds);
     println!(

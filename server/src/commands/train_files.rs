@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::{serve::stop_signal, setting_flags::SettingFlags};
 use crate::{
+    folder_lock::FolderLock,
     hub,
     standalone::{
         curves,
@@ -105,7 +106,14 @@ fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
         threads: None,
     };
     let unwritten = || format!("cannot keep the run's course in {}", out.display());
-    let _alone = Alone::in_folder(&out)?;
+    let Some(_alone) =
+        FolderLock::try_take(&out).with_context(|| format!("cannot write to {}", out.display()))?
+    else {
+        bail!(
+            "another training works in {}: wait for it, or name another folder",
+            out.display()
+        );
+    };
     let mut recorder = Recorder::open(&out).with_context(unwritten)?;
     let (mut problem, mut has_begun) = (None, false);
     let progress = Progress::new("starts");
@@ -149,45 +157,6 @@ fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
             write_metrics(&out, &about).with_context(unwritten)?;
             print!("{}", summary::table(&rows(&model_dir, &about)));
             Ok(())
-        }
-    }
-}
-
-/// A folder that this command alone works in, for as long as this lives; a process that is killed lets go of it too.
-struct Alone {
-    folder: PathBuf,
-    _lock: fs::File,
-}
-
-const LOCK: &str = ".lock";
-
-impl Alone {
-    fn in_folder(folder: &Path) -> anyhow::Result<Alone> {
-        let unusable = || format!("cannot write to {}", folder.display());
-        fs::create_dir_all(folder).with_context(unusable)?;
-        let lock = fs::File::create(folder.join(LOCK)).with_context(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Alone {
-                folder: folder.to_owned(),
-                _lock: lock,
-            }),
-            Err(fs::TryLockError::WouldBlock) => bail!(
-                "another training works in {}: wait for it, or name another folder",
-                folder.display()
-            ),
-            Err(fs::TryLockError::Error(error)) => Err(error).with_context(unusable),
-        }
-    }
-}
-
-impl Drop for Alone {
-    /// What was refused leaves no folder.
-    fn drop(&mut self) {
-        let is_bare = fs::read_dir(&self.folder)
-            .is_ok_and(|mut files| files.all(|file| file.is_ok_and(|file| file.file_name() == LOCK)));
-        if is_bare {
-            drop(fs::remove_file(self.folder.join(LOCK)));
-            drop(fs::remove_dir(&self.folder));
         }
     }
 }

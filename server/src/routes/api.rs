@@ -1,23 +1,26 @@
 //! The HTTP API: scores from trained models, and its own description.
 
-use app::{error::AppError, scoring::ItemScores};
+mod description;
+mod request;
+
+use app::error::AppError;
 use axum::{
     Json, Router,
-    extract::{State, rejection::JsonRejection},
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
-use domain::{
-    permission::Permission,
-    run::State as RunState,
-    score::{ScoreItem, check_items},
-};
-use serde::{Deserialize, Serialize};
-use utoipa::{
-    Modify, OpenApi, ToSchema,
-    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
-};
+use domain::{permission::Permission, run::State as RunState, score::check_items};
+use utoipa::OpenApi;
 use uuid::Uuid;
 
+pub use self::description::Failure;
+use self::{
+    description::{Api, ScoreAnswer},
+    request::ScoreRequest,
+};
 use crate::{
     auth::identify::{ApiError, Viewer},
     state::AppState,
@@ -26,68 +29,26 @@ use crate::{
 /// The routes of this file.
 pub fn routes() -> Router<AppState> {
     Router::new()
-        .route("/api/v1/score", post(score))
-        .route("/api/v1/openapi.json", get(openapi))
+        .route("/api/v1/score", post(score).fallback(only_post))
+        .route("/api/v1/openapi.json", get(openapi).fallback(only_get))
 }
 
-/// Which model, and what to score. Give `run` or `project`.
-#[derive(Debug, Deserialize, ToSchema)]
-struct ScoreRequest {
-    /// The run whose model scores.
-    #[schema(value_type = Option<String>, format = Uuid)]
-    run: Option<Uuid>,
-    /// The name or identifier of a project: its newest finished run scores.
-    project: Option<String>,
-    /// At most 64 items with 256 responses and 2,000,000 characters in all.
-    #[schema(value_type = Vec<Item>)]
-    items: Vec<ScoreItem>,
+/// The answer to a method that an address does not take.
+pub async fn only_get() -> Response {
+    wrong_method("GET")
 }
 
-/// A prompt with responses.
-#[derive(ToSchema)]
-#[expect(
-    dead_code,
-    reason = "describes `domain::score::ScoreItem`, which knows nothing of OpenAPI"
-)]
-struct Item {
-    /// A text, or a conversation as a list of messages.
-    #[schema(value_type = Object, example = json!([{"role": "user", "content": "Why is the sky blue?"}]))]
-    prompt: serde_json::Value,
-    responses: Vec<String>,
+async fn only_post() -> Response {
+    wrong_method("POST")
 }
 
-/// The rewards, item by item.
-#[derive(Debug, Serialize, ToSchema)]
-struct ScoreAnswer {
-    #[schema(value_type = String, format = Uuid)]
-    run: Uuid,
-    #[schema(value_type = Vec<Vec<Reward>>)]
-    scores: ItemScores,
-}
-
-/// What the model makes of one response.
-#[derive(ToSchema)]
-#[expect(
-    dead_code,
-    reason = "describes `domain::score::Scored`, which knows nothing of OpenAPI"
-)]
-struct Reward {
-    /// Unbounded; only differences between responses to one prompt mean something.
-    reward: f64,
-    /// Tokens read.
-    tokens: u64,
-    /// Tokens left out at the beginning because the text was too long.
-    cut_tokens: u64,
-}
-
-/// Why there is no answer.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes `ApiError`")]
-struct Failure {
-    /// `signed_out`, `forbidden`, `not_found`, `invalid`, `too_many`, `unavailable` or `internal`.
-    kind: String,
-    /// A sentence for people.
-    message: String,
+fn wrong_method(allowed: &'static str) -> Response {
+    let error = ApiError(AppError::Invalid(format!("This address takes {allowed} alone.")));
+    let mut answer = error.into_response();
+    *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    let allow = HeaderValue::from_static(allowed);
+    answer.headers_mut().insert(header::ALLOW, allow);
+    answer
 }
 
 /// Scores responses with a trained model: the same numbers as on the page. Needs an API token, or a session with
@@ -96,9 +57,11 @@ struct Failure {
     post,
     path = "/api/v1/score",
     request_body = ScoreRequest,
+    operation_id = "score",
     responses(
         (status = 200, description = "The rewards", body = ScoreAnswer),
         (status = 401, description = "No token, or one that is not in force", body = Failure),
+        (status = 403, description = "The role of the token's owner does not allow this", body = Failure),
         (status = 404, description = "No such run or project", body = Failure),
         (status = 422, description = "The request cannot be used", body = Failure),
         (status = 429, description = "The model is busy: try again later", body = Failure),
@@ -109,14 +72,31 @@ struct Failure {
 async fn score(
     viewer: Viewer,
     State(state): State<AppState>,
-    request: Result<Json<ScoreRequest>, JsonRejection>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ScoreAnswer>, ApiError> {
     viewer.may(Permission::Review)?;
-    let Json(request) = request.map_err(|error| ApiError(AppError::Invalid(error.body_text())))?;
+    let request = read(&headers, body).map_err(AppError::Invalid)?;
     check_items(&request.items).map_err(|error| ApiError(AppError::Invalid(error.to_string())))?;
     let run = find_model(&state, &request).await?;
     let scores = state.services.scoring.score(run, request.items).await?;
     Ok(Json(ScoreAnswer { run, scores }))
+}
+
+/// Reads the request, or says in a sentence why not: the JSON parser's words are for programmers.
+fn read(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<ScoreRequest, String> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    if !kind.is_some_and(|kind| kind.starts_with("application/json")) {
+        return Err("The body must be JSON, with the header “Content-Type: application/json”.".into());
+    }
+    let body = body.map_err(|error| format!("{}.", error.body_text().trim_end_matches('.')))?;
+    let body = serde_json::from_slice(&body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("The body is not valid JSON: it breaks at line {line}, column {column}.")
+    })?;
+    ScoreRequest::read(body)
 }
 
 /// The run that is meant, if it has a model.
@@ -150,27 +130,12 @@ async fn find_model(state: &AppState, request: &ScoreRequest) -> Result<Uuid, Ap
     }
 }
 
-/// The description of this API. No permission needed: it holds nothing of this installation.
+/// This description. No permission needed: it holds nothing of this installation.
+#[utoipa::path(
+    get,
+    path = "/api/v1/openapi.json",
+    responses((status = 200, description = "OpenAPI", body = Object))
+)]
 async fn openapi() -> Json<utoipa::openapi::OpenApi> {
     Json(Api::openapi())
-}
-
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "Touchstone", description = "Rewards from models trained on people's preferences."),
-    paths(score),
-    components(schemas(ScoreRequest, ScoreAnswer, Item, Reward, Failure)),
-    modifiers(&Token)
-)]
-struct Api;
-
-struct Token;
-
-impl Modify for Token {
-    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
-        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        api.components
-            .get_or_insert_default()
-            .add_security_scheme("token", scheme);
-    }
 }

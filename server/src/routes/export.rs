@@ -4,7 +4,10 @@ use app::error::AppError;
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::header,
     response::{IntoResponse, Response},
     routing::get,
@@ -17,6 +20,7 @@ use futures::TryStreamExt;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::api::{Failure, only_get};
 use crate::{
     auth::{Viewer, identify::ApiError},
     state::AppState,
@@ -26,25 +30,57 @@ use crate::{
 pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/projects/{id}/export.jsonl", get(download))
-        .route("/api/v1/projects/{id}/export.jsonl", get(download))
+        .route(
+            "/api/v1/projects/{id}/export.jsonl",
+            get(download).fallback(only_get),
+        )
 }
 
-/// The form's choice: `judgements=all|people|imported|none`, and `corrections=false` to leave those out.
+/// The form's choice.
 #[derive(Deserialize)]
-struct Choice {
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// `all`, `people`, `imported` or `none`; all if it is not given.
     judgements: Option<String>,
+    /// `false` leaves corrections out.
     corrections: Option<bool>,
 }
 
-/// `GET /projects/{id}/export.jsonl`, and the same under `/api/v1` with an API token: the project's preferences as
-/// TRL lines, streamed. Needs the permission Export.
-async fn download(
+/// The project's preferences as lines of JSON in TRL's form, streamed: `prompt`, `chosen` and `rejected` as lists of
+/// messages, and where each comes from. Needs an API token, or a session with `Export`; for a session it is at
+/// `/projects/{id}/export.jsonl` too.
+#[utoipa::path(
+    get,
+    path = "/api/v1/projects/{id}/export.jsonl",
+    operation_id = "export",
+    params(
+        ("id" = Uuid, Path, description = "The project"),
+        ("judgements" = Option<String>, Query, description = "`all`, `people`, `imported` or `none`; all if it is not given"),
+        ("corrections" = Option<bool>, Query, description = "`false` leaves corrections out"),
+    ),
+    responses(
+        (status = 200, description = "One preference a line", content_type = "application/x-ndjson", body = String),
+        (status = 401, description = "No token, or one that is not in force", body = Failure),
+        (status = 403, description = "The role of the token's owner does not allow this", body = Failure),
+        (status = 404, description = "No such project", body = Failure),
+        (status = 422, description = "The choice cannot be read", body = Failure),
+    ),
+    security(("token" = []))
+)]
+pub async fn download(
     State(state): State<AppState>,
     viewer: Viewer,
-    Path(id): Path<Uuid>,
-    Query(choice): Query<Choice>,
+    id: Result<Path<Uuid>, PathRejection>,
+    choice: Result<Query<Choice>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let who = viewer.may(Permission::Export)?;
+    let Path(id) = id.map_err(|_| AppError::NotFound("The project was not found.".into()))?;
+    let Query(choice) = choice.map_err(|_| {
+        AppError::Invalid(
+            "The choice is “judgements” (all, people, imported or none) and “corrections” (true or false), nothing else."
+                .into(),
+        )
+    })?;
     let project = state.store().find_project(id).await?;
     let judgements = match choice.judgements.as_deref() {
         None | Some("") => JudgementSource::default(),

@@ -17,7 +17,8 @@ use std::{
 use domain::job::{Job, JobKind};
 use store::{
     Store, StoreError,
-    job::{Heartbeat, LEASE, Lease, Outcome},
+    job::{Abandoned, Heartbeat, LEASE, Lease, Outcome},
+    run::RunEnd,
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -29,6 +30,9 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// How often a running job is asked about: whether it is to be cancelled, and every so often whether the lease holds.
 const WATCH: Duration = Duration::from_millis(500);
+
+/// What people read of a failure that is none of theirs.
+const INTERNAL: &str = "Something went wrong on the server; it has been logged.";
 
 /// What a worker works with. Clones share everything.
 #[derive(Debug, Clone)]
@@ -57,10 +61,25 @@ pub struct JobContext {
 pub enum Ending {
     /// The job is over; the worker writes this.
     Finished(Outcome),
-    /// The handler has already written the outcome itself, in a transaction with something else.
+    /// The handler has already written the outcome itself, in a transaction with its subject.
     Recorded,
     /// The stop flag was up: cancelled, or to be gone on with by another worker.
     Stopped,
+}
+
+impl JobContext {
+    /// Ends a job that is its own subject.
+    pub async fn finish(&self, outcome: Outcome) -> Result<Ending, StoreError> {
+        let state = outcome.state();
+        self.worker.store.finish_job(&self.lease, outcome).await?;
+        tracing::info!(job = %self.job.id, outcome = state.as_str(), "job ends");
+        Ok(Ending::Recorded)
+    }
+}
+
+/// Whether what failed is that another worker has the job.
+pub fn is_lease_lost(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::LeaseLost))
 }
 
 impl WorkerContext {
@@ -109,16 +128,18 @@ impl WorkerContext {
     }
 
     async fn next_job(&self, kind: JobKind) -> Result<Option<(Job, Lease)>, StoreError> {
-        for job in self.store.fail_abandoned_jobs(&[kind]).await? {
+        for Abandoned { job, told } in self.store.fail_abandoned_jobs(&[kind]).await? {
             tracing::error!(job = %job.id, kind = kind.as_str(), "job given up");
-            jobs::abandoned(self, &job).await;
+            if let Some((run, told)) = job.run_id.zip(told) {
+                live::publish(run, &[told]);
+            }
         }
         self.store.claim_job(&self.name, &[kind]).await
     }
 
     /// Runs a claimed job to its end and writes the outcome.
     pub async fn run_job(&self, job: Job, lease: Lease, stop: Stop) {
-        let (id, kind) = (job.id, job.kind.as_str());
+        let (id, kind, run) = (job.id, job.kind.as_str(), job.run_id);
         tracing::info!(job = %id, kind, attempt = job.attempts, "job begins");
         if job.cancel_requested {
             stop.raise(StopReason::Cancelled);
@@ -142,7 +163,7 @@ impl WorkerContext {
             }
         };
         let ending = ended.unwrap_or_else(|panic| Err(anyhow::anyhow!("the job panicked: {panic}")));
-        if let Err(error) = self.record(&lease, ending, &stop).await {
+        if let Err(error) = self.record((&lease, run), ending, &stop).await {
             tracing::error!(job = %id, kind, %error, "the job's outcome cannot be written");
         }
     }
@@ -172,7 +193,7 @@ impl WorkerContext {
 
     async fn record(
         &self,
-        lease: &Lease,
+        (lease, run): (&Lease, Option<Uuid>),
         ending: anyhow::Result<Ending>,
         stop: &Stop,
     ) -> Result<(), StoreError> {
@@ -180,6 +201,10 @@ impl WorkerContext {
         let outcome = match (ending, stop.reason()) {
             (Ok(Ending::Recorded), _) => return Ok(()),
             (_, Some(StopReason::LeaseLost)) => {
+                tracing::warn!(%job, "lease lost: left to the worker that has the job now");
+                return Ok(());
+            }
+            (Err(error), _) if is_lease_lost(&error) => {
                 tracing::warn!(%job, "lease lost: left to the worker that has the job now");
                 return Ok(());
             }
@@ -191,19 +216,32 @@ impl WorkerContext {
             (Ok(Ending::Stopped), _) => Outcome::Cancelled(None),
             (Err(error), _) => {
                 tracing::error!(%job, error = format!("{error:#}"), "job failed");
-                Outcome::Failed(
-                    "Something went wrong on the server; it has been logged.".into(),
-                    None,
-                )
+                Outcome::Failed(INTERNAL.into(), None)
             }
         };
         tracing::info!(%job, outcome = outcome.state().as_str(), "job ends");
+        self.finish((lease, run), outcome).await
+    }
+
+    /// Ends a job, and its run with it if that has not ended.
+    async fn finish(&self, (lease, run): (&Lease, Option<Uuid>), outcome: Outcome) -> Result<(), StoreError> {
+        let end = match &outcome {
+            Outcome::Done(_) => None,
+            Outcome::Failed(why, _) => Some(RunEnd::Failed(why.clone())),
+            Outcome::Cancelled(_) => Some(RunEnd::Cancelled),
+        };
+        if let Some((run, end)) = run.zip(end) {
+            match self.store.finish_run(run, lease, end).await {
+                Err(StoreError::Conflict(_)) => {}
+                ended => return ended.map(|told| live::publish(run, &[told])),
+            }
+        }
         self.store.finish_job(lease, outcome).await
     }
 
     /// Workers of this machine whose process is gone will not come back for their jobs: go on with those at once
     /// instead of waiting for their leases to run out.
-    async fn free_dead_leases(&self) -> Result<(), StoreError> {
+    pub async fn free_dead_leases(&self) -> Result<(), StoreError> {
         let host = format!("{}:", host_name());
         for (job, worker) in self.store.list_leases().await? {
             let process = worker.strip_prefix(&host).and_then(|rest| rest.split(':').next());

@@ -9,6 +9,7 @@ use axum::http::{Method as Http, StatusCode};
 use domain::{
     formats::{ComparedResponses, Opinion, ResponseText, Row},
     import::ImportProgress,
+    job::JobKind,
     judgement::Strength,
     permission::Role,
     project::Project,
@@ -16,9 +17,15 @@ use domain::{
     run::{State, event::RunEvent},
     score::Scored,
 };
-use store::{import::Importer, project::NewProject};
+use store::{import::Importer, job::Lease, project::NewProject, run::RunEnd};
 use support::TestApp;
 use uuid::Uuid;
+
+/// The job that waits, as a worker holds it.
+async fn claimed(app: &TestApp) -> Lease {
+    let claimed = app.db.claim_job("w", &[JobKind::Train]).await.unwrap();
+    claimed.unwrap().1
+}
 
 async fn project(app: &TestApp, prompts: usize) -> Project {
     project_named(app, "Helpful", prompts).await
@@ -189,11 +196,10 @@ async fn events_come_from_where_the_browser_was() {
         .collect();
     let run = lead.post("/fn/runs/create", &fields).await.location().to_owned();
     let id: Uuid = run[6..].parse().unwrap();
-    app.db.set_run_state(id, State::Running, None).await.unwrap();
-    app.db
-        .set_run_state(id, State::Failed, Some("It broke."))
-        .await
-        .unwrap();
+    let lease = claimed(&app).await;
+    app.db.begin_run(id, &lease).await.unwrap();
+    let broken = RunEnd::Failed("It broke.".into());
+    app.db.finish_run(id, &lease, broken).await.unwrap();
 
     let all = lead.get(&format!("{run}/events")).await;
     assert_eq!(all.header("content-type"), "text/event-stream");
@@ -249,8 +255,10 @@ async fn scores_are_paged_and_show_markup_as_text() {
             )
         })
         .collect();
-    app.db.upsert_scores(id, &scores).await.unwrap();
-    app.db.set_run_state(id, State::Done, None).await.unwrap();
+    let lease = claimed(&app).await;
+    app.db.upsert_scores(id, &lease, &scores).await.unwrap();
+    let done = RunEnd::Done(Box::default());
+    app.db.finish_run(id, &lease, done).await.unwrap();
     let done = app.db.list_run_events(id, 0, 10).await.unwrap().pop().unwrap();
     assert!(matches!(
         done.event,

@@ -4,14 +4,14 @@ use axum::http::StatusCode;
 use domain::{
     permission::Role,
     run::{
-        Cut, State,
+        Cut,
         data::DataChoice,
         event::{Evaluation, Rewards, RunEvent, StepPoint},
     },
     stats::Proportion,
 };
 use server::model::default_settings;
-use store::run::NewRun;
+use store::run::{NewRun, RunEnd};
 use uuid::Uuid;
 
 use super::{project, support::TestApp};
@@ -45,7 +45,7 @@ async fn told(app: &TestApp, project: Uuid, name: &str, epochs: u32) -> Uuid {
         },
         RunEvent::Steps {
             points: (1..=10).map(point).collect(),
-            pairs_per_second: 50.0,
+            pairs_per_second: Some(50.0),
             seconds_left: None,
         },
         RunEvent::Evaluated(Evaluation {
@@ -62,8 +62,8 @@ async fn told(app: &TestApp, project: Uuid, name: &str, epochs: u32) -> Uuid {
         RunEvent::Checkpointed { step: 10 },
     ];
     app.db.append_run_events(run.id, &lease, &events).await.unwrap();
-    let error = Some("It <i>broke</i>.");
-    app.db.set_run_state(run.id, State::Failed, error).await.unwrap();
+    let broken = RunEnd::Failed("It <i>broke</i>.".into());
+    app.db.finish_run(run.id, &lease, broken).await.unwrap();
     run.id
 }
 

@@ -11,7 +11,7 @@ use crate::StoreError;
 /// The verdict that two responses are as good.
 pub(super) const TIED: &str = "tied";
 
-/// Verdicts that prefer something, and ties; a row is in force if no other supersedes it.
+/// Verdicts that prefer something, and ties; a row was in force at the time `$2` if nothing superseded it by then.
 pub(super) const JUDGEMENTS: &str = r#"SELECT j.id, j.comparison_id, j.user_id, u.kind AS user_kind, j.verdict, j.strength,
     j.ranking, j.flagged, c.prompt_id, p.category, p.content_hash
   FROM judgement j
@@ -19,7 +19,8 @@ pub(super) const JUDGEMENTS: &str = r#"SELECT j.id, j.comparison_id, j.user_id, 
   JOIN prompt p ON p.id = c.prompt_id
   JOIN "user" u ON u.id = j.user_id
   WHERE j.project_id = $1 AND j.verdict IN ('preferred', 'ranked', 'tied')
-    AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)
+    AND j.created_at <= $2
+    AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id AND n.created_at <= $2)
   ORDER BY c.position, c.id, j.created_at, j.id"#;
 
 pub(super) const CORRECTIONS: &str = r#"SELECT k.id, k.comparison_id, k.user_id, u.kind AS user_kind, k.content,
@@ -30,7 +31,8 @@ pub(super) const CORRECTIONS: &str = r#"SELECT k.id, k.comparison_id, k.user_id,
   JOIN "user" u ON u.id = k.user_id
   JOIN comparison_response o ON o.comparison_id = c.id
   JOIN response r ON r.id = o.response_id
-  WHERE k.project_id = $1 AND NOT EXISTS (SELECT 1 FROM correction n WHERE n.supersedes = k.id)
+  WHERE k.project_id = $1 AND k.created_at <= $2
+    AND NOT EXISTS (SELECT 1 FROM correction n WHERE n.supersedes = k.id AND n.created_at <= $2)
   ORDER BY c.position, c.id, k.created_at, k.id, o.position"#;
 
 pub(super) const ANNOTATORS: &str = r#"SELECT u.id, u.name, u.kind, COUNT(*) AS judgements

@@ -18,8 +18,14 @@ use uuid::Uuid;
 
 use super::Chosen;
 use crate::{
-    Store, TestDb, entity::comparison, import::Importer, now, project::NewProject, run::NewRun,
-    score::ResponseFilter, user::NewUser,
+    Store, TestDb,
+    entity::comparison,
+    import::Importer,
+    now,
+    project::NewProject,
+    run::{NewRun, RunEnd},
+    score::ResponseFilter,
+    user::NewUser,
 };
 
 /// A project of so many prompts, each with two responses of which an imported annotator prefers the first, longer one.
@@ -346,7 +352,7 @@ async fn a_run_tells_in_order_and_ends_once() {
             .unwrap()
             .unwrap();
         assert_eq!(job.run_id, Some(run.id));
-        db.set_run_state(run.id, State::Running, None).await.unwrap();
+        db.begin_run(run.id, &lease).await.unwrap();
         let steps = [
             RunEvent::Checkpointed { step: 1 },
             RunEvent::Checkpointed { step: 2 },
@@ -365,7 +371,7 @@ async fn a_run_tells_in_order_and_ends_once() {
             "and nothing was written"
         );
         assert_eq!(db.cancel_run(run.id).await.unwrap(), State::Cancelled);
-        assert!(db.set_run_state(run.id, State::Running, None).await.is_err());
+        assert!(db.begin_run(run.id, &lease).await.is_err());
         let run = db.find_run(run.id).await.unwrap();
         assert!(run.started_at.is_some() && run.finished_at.is_some());
         assert_eq!(db.find_latest_done_run(project.id).await.unwrap(), None);
@@ -382,11 +388,12 @@ async fn a_run_that_failed_or_was_cancelled_goes_on_with_a_new_job() {
             .await
             .unwrap()
             .id;
-        assert!(db.resume_run(run, user).await.is_err(), "it has not ended");
+        assert!(db.resume_run(run, Some(user)).await.is_err(), "it has not ended");
         db.cancel_run(run).await.unwrap();
         let first = db.find_job_of_run(run).await.unwrap().unwrap();
-        for (state, error) in [(State::Failed, Some("It broke.")), (State::Done, None)] {
-            db.resume_run(run, user).await.unwrap();
+        let metrics = Box::default();
+        for end in [RunEnd::Failed("It broke.".into()), RunEnd::Done(metrics)] {
+            db.resume_run(run, Some(user)).await.unwrap();
             let again = db.find_run(run).await.unwrap();
             assert_eq!(
                 (again.state, again.error, again.finished_at),
@@ -398,11 +405,12 @@ async fn a_run_that_failed_or_was_cancelled_goes_on_with_a_new_job() {
                 .unwrap()
                 .unwrap();
             assert!(job.id != first.id && job.run_id == Some(run) && job.attempts == 1);
-            db.set_run_state(run, state, error).await.unwrap();
-            let outcome = crate::job::Outcome::Done(serde_json::json!({}));
-            db.finish_job(&lease, outcome).await.unwrap();
+            db.finish_run(run, &lease, end).await.unwrap();
         }
-        assert!(db.resume_run(run, user).await.is_err(), "what is done stays done");
+        assert!(
+            db.resume_run(run, Some(user)).await.is_err(),
+            "what is done stays done"
+        );
         let log = db.list_run_log(run, 100).await.unwrap();
         let states: Vec<State> = log
             .iter()
@@ -427,8 +435,8 @@ async fn a_run_that_failed_or_was_cancelled_goes_on_with_a_new_job() {
 async fn scores_stand_beside_what_people_prefer() {
     for db in TestDb::each().await {
         let project = imported(&db, "P", 4).await;
-        let run = db
-            .create_run(new_run(project.id, DataChoice::default()))
+        let (run, lease) = db
+            .start_run(new_run(project.id, DataChoice::default()), "w")
             .await
             .unwrap();
         let waiting = db.list_unscored_responses(run.id, project.id, 100).await.unwrap();
@@ -447,8 +455,8 @@ async fn scores_stand_beside_what_people_prefer() {
                 (response.id, scored)
             })
             .collect();
-        db.upsert_scores(run.id, &scores).await.unwrap();
-        db.upsert_scores(run.id, &scores).await.unwrap();
+        db.upsert_scores(run.id, &lease, &scores).await.unwrap();
+        db.upsert_scores(run.id, &lease, &scores).await.unwrap();
         assert_eq!(
             db.count_scored_responses(run.id, project.id).await.unwrap(),
             (8, 8)
@@ -492,5 +500,72 @@ async fn scores_stand_beside_what_people_prefer() {
         let third = worst.iter().find(|row| row.content == "Good answer 2").unwrap();
         assert_eq!((third.preferred.hits, third.preferred.of), (1.0, 1));
         assert_eq!(third.prompt, "Question 2?");
+    }
+}
+
+#[tokio::test]
+async fn what_a_run_had_stays_apart_from_what_people_say_later() {
+    for db in TestDb::each().await {
+        let project = imported(&db, "P", 4).await;
+        let (run, lease) = db
+            .start_run(new_run(project.id, DataChoice::default()), "w")
+            .await
+            .unwrap();
+        let had = db.select_pairs(project.id, &run.data.choice).await.unwrap();
+        db.set_run_counts(&run, &lease, had.counts).await.unwrap();
+        let run = db.find_run(run.id).await.unwrap();
+        let responses = db.list_unscored_responses(run.id, project.id, 100).await.unwrap();
+        let scored = |reward| Scored {
+            reward,
+            tokens: 5,
+            cut_tokens: 0,
+            spread: None,
+        };
+        let scores: Vec<_> = responses
+            .iter()
+            .map(|response| (response.id, scored(response.content.len() as f64)))
+            .collect();
+        db.upsert_scores(run.id, &lease, &scores).await.unwrap();
+        let before = db.compare_scores(&run).await.unwrap();
+        assert_eq!(
+            (before.summary.all.model.of, before.summary.newer.model.of),
+            (4, 0)
+        );
+
+        // Someone says otherwise of two pairs, a second later.
+        let later = had.counts.selected_at.unwrap() + 1_000;
+        let user = person(&db).await;
+        let [first, second] = &before.pairs[..2] else {
+            panic!("two pairs")
+        };
+        let says = |of: &domain::score::JudgedPair| Judgement {
+            id: Uuid::new_v4(),
+            comparison_id: of.comparison_id,
+            user_id: user,
+            verdict: Verdict::Preferred {
+                strength: Strength::Much,
+            },
+            ranking: vec![vec![of.rejected], vec![of.chosen]],
+            presented: vec![of.chosen, of.rejected],
+            flagged: false,
+            justification: None,
+            confidence: None,
+            scheme_version: 1,
+            active_ms: None,
+            supersedes: None,
+            created_at: later,
+        };
+        for pair in [first, second] {
+            db.insert_judgement(project.id, says(pair)).await.unwrap();
+        }
+        let after = db.compare_scores(&run).await.unwrap();
+        assert_eq!(after.summary.all, before.summary.all, "{:?}", db.backend());
+        assert_eq!(after.summary.newer.model.of, 2);
+        assert_eq!(after.pairs.iter().filter(|pair| pair.newer).count(), 2);
+        let told = db
+            .select_pairs_as_of(project.id, &run.data.choice, had.counts.selected_at.unwrap())
+            .await
+            .unwrap();
+        assert_eq!((told.train, told.held_out), (had.train, had.held_out));
     }
 }

@@ -15,15 +15,14 @@ use super::to_json;
 use crate::{Store, StoreError, entity::run_event, job::Lease, now};
 
 impl Store {
-    /// Adds to what a run tells, as long as the lease is held; a conflict means that it is lost. Returns the events
-    /// with their places.
+    /// Adds to what a run tells, as long as the lease is held. Returns the events with their places.
     pub async fn append_run_events(
         &self,
         id: Uuid,
         lease: &Lease,
         events: &[RunEvent],
     ) -> Result<Vec<SeqEvent>, StoreError> {
-        let transaction = self.begin().await?;
+        let transaction = self.begin_held(lease).await?;
         let told = append(&transaction, id, events).await?;
         let newest = told.last().map_or(0, |event| event.seq);
         Store::set_job_progress(&transaction, lease, json!({ "event": newest })).await?;

@@ -11,7 +11,7 @@ use store::browse::{
 use uuid::Uuid;
 
 use super::{
-    asked,
+    asked, named,
     said::{how_sure, in_words, number_of, numbers_of},
 };
 use crate::{
@@ -65,10 +65,7 @@ fn record_page(
     let language = record.prompt.language.clone();
     let html = &mut html;
     let turns = shown_turns(&record.prompt.messages, html.by_ref());
-    let known: Vec<String> = [record.prompt.category.clone(), language.clone()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let known = named([record.prompt.category.clone(), language.clone()]);
     let responses: Vec<_> = record
         .responses
         .iter()
@@ -107,7 +104,7 @@ fn record_page(
             <div class="page-head">
                 <div>
                     <h1>{format!("Prompt {}", text::number(record.place.position.unsigned_abs() + 1))}</h1>
-                    <p dir="auto">{known.join(" · ")}</p>
+                    <p class="cluster">{known}</p>
                 </div>
                 {beside(&base, record.before, record.after)}
             </div>

@@ -15,7 +15,7 @@ use crate::{
         Chart, drawing, figures, keys,
         run::{MAX_COMPARED, compared},
     },
-    components::{Page, Tab, page_with, path_id},
+    components::{Page, Scrolling, Tab, page_with, path_id},
     context,
     error::AppError,
     text,
@@ -147,7 +147,7 @@ fn comparison(sides: &[Side]) -> impl IntoView + use<> {
     };
     let columns = sides.len() + 1;
     view! {
-        <div class="table-wrap" tabindex="0" role="group" aria-label="Results and settings of the runs">
+        <Scrolling label="Results and settings of the runs">
             <table class="table">
                 <thead>
                     <tr>
@@ -164,7 +164,7 @@ fn comparison(sides: &[Side]) -> impl IntoView + use<> {
                     {settings}
                 </tbody>
             </table>
-        </div>
+        </Scrolling>
     }
 }
 
@@ -197,7 +197,9 @@ fn metric_rows(sides: &[Side]) -> Vec<Row> {
         row("Held-out accuracy", |run| {
             Some(percent(run.metrics.as_ref()?.held_out))
         }),
-        row("Longest wins", |run| Some(percent(run.metrics.as_ref()?.longest))),
+        row("Baseline: choose the longer", |run| {
+            Some(percent(run.metrics.as_ref()?.longest))
+        }),
         row("Held-out loss", |run| {
             Some(format!("{:.4}", run.metrics.as_ref()?.held_out_loss?))
         }),

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use uuid::Uuid;
 
 use super::state_badge;
-use crate::text;
+use crate::{components::Scrolling, text};
 
 /// Nothing where there are no runs.
 pub fn run_table(project: Uuid, runs: Vec<Run>) -> impl IntoView {
@@ -27,8 +27,8 @@ pub fn run_table(project: Uuid, runs: Vec<Run>) -> impl IntoView {
     });
     view! {
         <form class="stack tight" method="get" action=format!("/projects/{project}/runs/compare")>
-            <h2>"Runs so far"</h2>
-            <div class="table-wrap">
+            <h2>"Runs"</h2>
+            <Scrolling label="Runs">
                 <table class="table">
                     <thead>
                         <tr>
@@ -39,14 +39,14 @@ pub fn run_table(project: Uuid, runs: Vec<Run>) -> impl IntoView {
                             <th scope="col">"Method"</th>
                             <th scope="col" class="num">"Pairs"</th>
                             <th scope="col" class="num">"Held-out accuracy"</th>
-                            <th scope="col" class="num">"Longest wins"</th>
-                            <th scope="col">"Asked for"</th>
+                            <th scope="col" class="num">"Baseline: longer"</th>
+                            <th scope="col">"Started"</th>
                             <th scope="col"><span class="sr-only">"Scores"</span></th>
                         </tr>
                     </thead>
                     <tbody>{rows}</tbody>
                 </table>
-            </div>
+            </Scrolling>
             {compare}
         </form>
     }
@@ -59,6 +59,7 @@ fn run_row(run: Run, several: bool) -> impl IntoView {
         .data
         .counts
         .map_or_else(|| "–".to_owned(), |counts| text::number(counts.train));
+    let started = run.started_at.map_or_else(|| "–".to_owned(), text::date_time);
     let scores =
         (run.state == State::Done).then(|| view! { <a href=format!("/runs/{}/scores", run.id)>"Scores"</a> });
     let choose = several.then(|| {
@@ -82,7 +83,7 @@ fn run_row(run: Run, several: bool) -> impl IntoView {
             <td class="num">{pairs}</td>
             <td class="num">{percent(metrics.and_then(|m| m.held_out))}</td>
             <td class="num">{percent(metrics.and_then(|m| m.longest))}</td>
-            <td>{text::date_time(run.created_at)}</td>
+            <td>{started}</td>
             <td>{scores}</td>
         </tr>
     }

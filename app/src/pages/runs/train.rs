@@ -1,4 +1,4 @@
-//! The page that starts a run: data, method, settings, and the runs so far.
+//! The runs so far, and the form that starts another: data, method, settings.
 
 mod data;
 mod settings;
@@ -95,6 +95,8 @@ pub fn TrainPage() -> impl IntoView {
         let Offer { project, runs, .. } = &offer;
         let (project, runs) = (project.clone(), runs.clone());
         let project_id = project.id;
+        let to_form = (offer.may_train && !runs.is_empty())
+            .then(|| view! { <a class="button" href="#new-run">"New run"</a> });
         let form = offer.may_train.then(|| train_form(offer));
         view! {
             <Page title="Train a model" project=project tab=Tab::Train>
@@ -103,9 +105,10 @@ pub fn TrainPage() -> impl IntoView {
                         <h1>"Train a reward model"</h1>
                         <p>"It learns to order responses as the judgements do, and then scores every response of the project."</p>
                     </div>
+                    {to_form}
                 </div>
-                {form}
                 {run_table(project_id, runs)}
+                {form}
             </Page>
         }
     })
@@ -123,7 +126,8 @@ fn train_form(offer: Offer) -> impl IntoView {
         ..
     } = offer;
     view! {
-        <form class="train-form stack" method="post" action=CreateRun::url()>
+        <form class="train-form stack" id="new-run" method="post" action=CreateRun::url()>
+            <h2>"New run"</h2>
             <input type="hidden" name=field("project") value=project.id.to_string() />
             <div class="train-parts">
                 {data_part(&form, annotators)}
@@ -164,23 +168,23 @@ fn method_part(form: &TrainForm) -> impl IntoView + use<> {
             <h2>"Method"</h2>
             {choice(
                 Method::Head,
-                "Head: seconds",
-                "One layer on the frozen model, once that has read the texts. For the first hundreds of judgements, and to look often.",
+                "Quick (head)",
+                "Seconds, once the texts are read. One layer on the frozen model: for the first hundreds of judgements, and to look often.",
             )}
             {choice(
                 Method::Lora,
-                "LoRA: minutes",
-                "Small matrices beside the frozen layers. For thousands of judgements on a model too large to train whole.",
+                "Adapters (LoRA)",
+                "Minutes. Small matrices beside the frozen layers: for thousands of judgements on a model too large to train whole.",
             )}
             {choice(
                 Method::Layers,
-                "Last layers: minutes",
-                "The upper layers learn, those below stay. Between the head and full fine-tuning, in time and in what it can learn.",
+                "Upper layers",
+                "Minutes. The last layers learn, those below stay: between the two others in time and in what it can learn.",
             )}
             {choice(
                 Method::Full,
-                "Full fine-tuning: minutes",
-                "Every weight learns. For thousands of judgements, when the head gets no better.",
+                "Whole model (full)",
+                "Minutes. Every weight learns: for thousands of judgements, when the quick one gets no better.",
             )}
             <div class="field">
                 <label for="train-name">"Name of the run"</label>

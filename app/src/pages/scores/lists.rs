@@ -195,6 +195,7 @@ fn pair(shown: ShownPair) -> impl IntoView {
                 <span class=class>{word}</span>
                 <span class="soft small">
                     {format!("{:.3} apart", margin.abs())} {row.pair.held_out.then_some(" · held out")}
+                    {row.pair.newer.then_some(" · newer than the run")}
                     {row.pair.category.clone().map(|category| format!(" · {category}"))}
                 </span>
             </div>

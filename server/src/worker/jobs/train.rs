@@ -12,28 +12,19 @@ use std::{
     time::Duration,
 };
 
-use domain::{
-    job::Job,
-    run::{
-        Metrics, Run, State,
-        event::{RunEvent, SeqEvent},
-        progress::Progress,
-    },
-};
+use domain::run::{Metrics, Run, State, event::RunEvent, progress::Progress};
 use reward_model::{TrainError, TrainOutcome, TrainRequest};
 use serde_json::json;
-use store::{StoreError, job::Outcome};
+use store::{StoreError, job::Outcome, run::RunEnd};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use self::recorder::Recorder;
 use crate::{
     base_model::BaseModel,
+    folder_lock::FolderLock,
     model,
-    worker::{
-        Ending, JobContext, StopReason, WorkerContext,
-        live::{self, Here},
-    },
+    worker::{Ending, INTERNAL, JobContext, StopReason, is_lease_lost, live::Here},
 };
 
 /// How often what happened is written down.
@@ -71,7 +62,7 @@ pub async fn run(context: &JobContext) -> anyhow::Result<Ending> {
         .ok_or_else(|| anyhow::anyhow!("a training job without a run"))?;
     let run = store.find_run(id).await?;
     if run.state.is_final() {
-        // The worker died between the run's end and the job's.
+        // A worker of an earlier version died between the run's end and the job's.
         return Ok(Ending::Finished(match run.state {
             State::Failed => Outcome::Failed(run.error.unwrap_or_default(), None),
             State::Cancelled => Outcome::Cancelled(None),
@@ -83,45 +74,31 @@ pub async fn run(context: &JobContext) -> anyhow::Result<Ending> {
         here: Here::begin(id),
         run: &run,
     };
-    let told = store.set_run_state(id, State::Running, None).await?;
-    training.here.publish(&[told]);
-    match training.work().await {
-        Ok(Some(metrics)) => {
-            store.set_run_metrics(id, &metrics).await?;
-            training.end(State::Done, None).await?;
-            Ok(Ending::Finished(Outcome::Done(json!(metrics))))
-        }
-        Ok(None) => {
-            match context.stop.reason() {
-                Some(StopReason::Cancelled) => training.end(State::Cancelled, None).await?,
-                Some(StopReason::Shutdown) => training.end(State::Queued, None).await?,
-                _ => {}
+    let begun = store.begin_run(id, &context.lease).await?;
+    training.here.publish(&[begun]);
+    let end = match training.work().await {
+        Ok(Some(metrics)) => RunEnd::Done(Box::new(metrics)),
+        Ok(None) => match context.stop.reason() {
+            Some(StopReason::Cancelled) => RunEnd::Cancelled,
+            Some(StopReason::Shutdown) => {
+                let waits = store.release_run(id, &context.lease).await?;
+                training.here.publish(&[waits]);
+                tracing::info!(job = %context.job.id, "job handed back");
+                return Ok(Ending::Recorded);
             }
-            Ok(Ending::Stopped)
-        }
-        Err(Failure::Sentence(sentence)) => {
-            training.end(State::Failed, Some(&sentence)).await?;
-            Ok(Ending::Finished(Outcome::Failed(sentence, None)))
-        }
+            Some(StopReason::LeaseLost) | None => return Ok(Ending::Stopped),
+        },
+        Err(Failure::Sentence(sentence)) => RunEnd::Failed(sentence),
+        Err(Failure::Internal(error)) if is_lease_lost(&error) => return Err(error),
         Err(Failure::Internal(error)) => {
-            let sentence = "Something went wrong on the server; it has been logged.";
-            training.end(State::Failed, Some(sentence)).await?;
-            Err(error)
+            tracing::error!(job = %context.job.id, error = format!("{error:#}"), "job failed");
+            RunEnd::Failed(INTERNAL.into())
         }
-    }
-}
-
-/// The job was given up: its run failed.
-pub async fn abandoned(worker: &WorkerContext, job: &Job) {
-    let Some(run) = job.run_id else { return };
-    match worker
-        .store
-        .set_run_state(run, State::Failed, job.error.as_deref())
-        .await
-    {
-        Ok(told) => live::publish(run, &[told]),
-        Err(error) => tracing::error!(%run, %error, "cannot mark the run as failed"),
-    }
+    };
+    let ended = store.finish_run(id, &context.lease, end).await?;
+    training.here.publish(&[ended]);
+    tracing::info!(job = %context.job.id, run = %id, "run ends");
+    Ok(Ending::Recorded)
 }
 
 /// A run at work.
@@ -149,8 +126,14 @@ impl Training<'_> {
     async fn train(&self, base: &Path) -> Result<Option<(PathBuf, Metrics)>, Failure> {
         let worker = &self.context.worker;
         let run_dir = run_folder(&worker.data_dir, self.run.id);
+        let Some(lock) = self.lock(&run_dir).await? else {
+            return Ok(None);
+        };
         let frozen = pairs::freeze(&worker.store, self.run, &run_dir).await?;
-        worker.store.set_run_counts(self.run, frozen.counts).await?;
+        worker
+            .store
+            .set_run_counts(self.run, &self.context.lease, frozen.counts)
+            .await?;
         let request = TrainRequest {
             config: model::train_config(&self.run.settings, base, self.run.data.choice.margins),
             train: frozen.train,
@@ -165,6 +148,8 @@ impl Training<'_> {
         std::thread::Builder::new().name("train".into()).spawn(move || {
             // Sending fails only when the job's task is gone, and then the stop flag does not matter either.
             let mut on_event = |event| drop(events.send(event));
+            // Let go of by the thread, not by who waits for it: until it ends, it writes there.
+            let _lock = lock;
             drop(ended.send(reward_model::train(&request, &mut on_event, &stop)));
         })?;
         let mut recorder = Recorder::default();
@@ -202,6 +187,24 @@ impl Training<'_> {
         }
     }
 
+    /// Waits for the run's folder: a worker that has lost the run may still be at its last step in there. Nothing if
+    /// the job is stopped meanwhile.
+    async fn lock(&self, folder: &Path) -> Result<Option<FolderLock>, Failure> {
+        let mut told = false;
+        while !self.context.stop.is_raised() {
+            if let Some(lock) = FolderLock::try_take(folder)? {
+                return Ok(Some(lock));
+            }
+            if !told {
+                let text = "Waits for another process to let go of the run's folder.".into();
+                self.tell(vec![RunEvent::Note { text }]).await;
+                told = true;
+            }
+            tokio::time::sleep(RECORD).await;
+        }
+        Ok(None)
+    }
+
     async fn base_model(&self) -> Result<PathBuf, Failure> {
         let worker = &self.context.worker;
         let base = BaseModel::new(&worker.data_dir, worker.base_model.clone());
@@ -224,22 +227,8 @@ impl Training<'_> {
             .await
         {
             Ok(told) => self.here.publish(&told),
-            Err(StoreError::Conflict(_)) => self.context.stop.raise(StopReason::LeaseLost),
+            Err(StoreError::LeaseLost) => self.context.stop.raise(StopReason::LeaseLost),
             Err(error) => tracing::warn!(run = %self.run.id, %error, "cannot keep what the run tells"),
         }
-    }
-
-    async fn end(&self, state: State, error: Option<&str>) -> Result<(), StoreError> {
-        if self.context.stop.reason() == Some(StopReason::LeaseLost) {
-            return Ok(());
-        }
-        let told: SeqEvent = self
-            .context
-            .worker
-            .store
-            .set_run_state(self.run.id, state, error)
-            .await?;
-        self.here.publish(&[told]);
-        Ok(())
     }
 }

@@ -60,11 +60,21 @@ pub fn data_part(form: &TrainForm, annotators: Vec<Annotator>) -> impl IntoView 
                 </select>
             </div>
             {who}
-            {check("corrections", "Corrections, preferred over every response of their comparison", form.corrections)}
-            {check("rankings", "Rankings, as pairs", form.rankings)}
-            {check("whole_rankings", "Those without ties as whole rankings (Plackett–Luce)", form.whole_rankings)}
-            {check("margins", "Clearer preferences ask for a larger lead", form.margins)}
-            {check("include_flagged", "Judgements marked for review, too", form.include_flagged)}
+            {check("corrections", "Corrections, preferred over every response of their comparison", form.corrections, "")}
+            {check("rankings", "Rankings, as pairs", form.rankings, "")}
+            {check(
+                "whole_rankings",
+                "Keep rankings without ties whole",
+                form.whole_rankings,
+                "One lesson each instead of one for each pair (Plackett–Luce).",
+            )}
+            {check(
+                "margins",
+                "Learn more from clear preferences",
+                form.margins,
+                "Where people said “clearly” or “much”, the better response’s reward must be higher by more.",
+            )}
+            {check("include_flagged", "Judgements marked for review, too", form.include_flagged, "")}
         </fieldset>
     }
 }
@@ -124,12 +134,15 @@ pub fn held_out_part(form: &TrainForm, others: Vec<Project>) -> impl IntoView + 
     }
 }
 
-fn check(name: &'static str, label: &'static str, ticked: bool) -> impl IntoView {
+fn check(name: &'static str, label: &'static str, ticked: bool, hint: &'static str) -> impl IntoView {
     let id = format!("train-{name}");
+    let hint_id = format!("{id}-hint");
+    let described = (!hint.is_empty()).then(|| hint_id.clone());
     view! {
         <div class="field check">
-            <input id=id.clone() type="checkbox" name=field(name) value="true" checked=ticked />
+            <input id=id.clone() type="checkbox" name=field(name) value="true" checked=ticked aria-describedby=described />
             <label for=id>{label}</label>
+            {(!hint.is_empty()).then(|| view! { <small id=hint_id>{hint}</small> })}
         </div>
     }
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 use store::{Store, import::Importer, job::Outcome};
 use tokio::sync::mpsc;
 
-use crate::worker::{Ending, JobContext, StopReason};
+use crate::worker::{Ending, INTERNAL, JobContext, StopReason, is_lease_lost};
 
 /// The most rows that one file may have.
 const MAX_ROWS: u64 = 5_000_000;
@@ -25,20 +25,26 @@ const MAX_TIME: std::time::Duration = std::time::Duration::from_secs(2 * 60 * 60
 /// How often the first reading tells how far it is.
 const REPORT_EVERY: std::time::Duration = std::time::Duration::from_millis(400);
 
-/// Imports the file that the job names; removes an upload when it is done with.
+/// Imports the file that the job names; removes an upload once the job's end is written, for until then another worker
+/// may have to go on with it.
 pub async fn run(context: &JobContext) -> anyhow::Result<Ending> {
     let request: ImportRequest = context.job.payload()?;
-    let ending = import(context, &request).await;
-    let over = !matches!(ending, Ok(Ending::Stopped));
-    let lost = context.stop.reason() == Some(StopReason::LeaseLost);
+    let outcome = match import(context, &request).await {
+        Ok(Ending::Finished(outcome)) => outcome,
+        Ok(ending) => return Ok(ending),
+        Err(error) if is_lease_lost(&error) => return Err(error),
+        Err(error) => {
+            tracing::error!(job = %context.job.id, error = format!("{error:#}"), "job failed");
+            Outcome::Failed(INTERNAL.into(), None)
+        }
+    };
+    let ending = context.finish(outcome).await?;
     if request.remove_file
-        && over
-        && !lost
         && let Err(error) = std::fs::remove_file(&request.path)
     {
         tracing::warn!(job = %context.job.id, %error, "an upload cannot be removed");
     }
-    ending
+    Ok(ending)
 }
 
 async fn import(context: &JobContext, request: &ImportRequest) -> anyhow::Result<Ending> {
@@ -77,7 +83,9 @@ async fn import(context: &JobContext, request: &ImportRequest) -> anyhow::Result
         };
     }
     let store = &context.worker.store;
-    let annotator = store.ensure_annotator(&request.annotator).await?;
+    let transaction = store.begin_held(&context.lease).await?;
+    let annotator = Store::ensure_annotator_in(&transaction, &request.annotator).await?;
+    transaction.commit().await?;
     let mut importer = Importer::new(store.clone(), project, context.job.id, Some(annotator));
     let mut chunks = Chunks::open(context, request, &progress, true);
     while let Some(chunk) = chunks.next().await {
