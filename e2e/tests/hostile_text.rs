@@ -247,6 +247,13 @@ fn pages(project: &str, run: Option<&str>, correct: &str) -> Vec<(&'static str, 
         ("/", "/".to_owned()),
         ("/team", "/team".to_owned()),
         ("/account", "/account".to_owned()),
+        (
+            "/confirm",
+            format!(
+                "/confirm?action=/account/tokens&f.name={0}&f.{0}={0}",
+                encoded(NAME)
+            ),
+        ),
         ("/setup", "/setup".to_owned()),
         ("/sign-in", format!("/sign-in?next=/%22%3E{}", encoded(NAME))),
         ("/join/:token", format!("/join/{}", encoded(SHORT_NAME))),
