@@ -37,6 +37,16 @@ pub struct SiteFiles {
     pub styles: Option<String>,
 }
 
+/// The address that links from this request's page are made of; the server's middleware puts it into the extensions.
+#[derive(Debug, Clone)]
+pub struct BaseUrl(pub Arc<str>);
+
+/// The address that links are made of, without a slash at the end.
+pub fn base_url() -> Arc<str> {
+    let told = use_context::<Parts>().and_then(|parts| parts.extensions.get::<BaseUrl>().cloned());
+    told.map_or_else(|| services().public_url, |base| base.0)
+}
+
 /// The services of this request.
 ///
 /// # Panics

@@ -12,6 +12,7 @@ pub mod charts;
 pub mod error;
 pub mod escape;
 pub mod islands;
+pub mod measures;
 pub mod prose;
 pub mod server_fns;
 pub mod text;
@@ -41,5 +42,7 @@ pub mod scoring;
 pub mod settings;
 #[cfg(feature = "ssr")]
 pub mod shell;
+#[cfg(feature = "ssr")]
+pub mod typed;
 #[cfg(feature = "ssr")]
 pub mod viewer;

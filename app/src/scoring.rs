@@ -42,6 +42,12 @@ pub enum ScoringError {
     Busy,
     #[error("This run's model is not on this server: train it again.")]
     NoModel,
+    /// With its cause.
+    #[error("This run's model gives no finite reward: {0}. Train it again.")]
+    NotFinite(String),
+    /// The model's chat template refuses a conversation.
+    #[error("This run's model cannot read a conversation: {0}.")]
+    Refused(String),
     /// The detail is for the log.
     #[error("The model failed: {0}")]
     Failed(String),
@@ -51,7 +57,8 @@ impl From<ScoringError> for AppError {
     fn from(error: ScoringError) -> AppError {
         match error {
             ScoringError::Busy => AppError::TooMany(error.to_string()),
-            ScoringError::NoModel => AppError::Unavailable(error.to_string()),
+            ScoringError::NoModel | ScoringError::NotFinite(_) => AppError::Unavailable(error.to_string()),
+            ScoringError::Refused(_) => AppError::Invalid(error.to_string()),
             ScoringError::Failed(detail) => AppError::internal(detail),
         }
     }

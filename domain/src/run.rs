@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{Millis, stats::Proportion};
 use data::{DataChoice, DataCounts};
 pub use device::{Device, UnknownDevice};
+use event::Rewards;
 pub use settings::{
     Keep, Lora, Method, Optimizer, Pooling, Precision, Schedule, Settings, Ties, Truncation, UnknownChoice,
 };
@@ -48,6 +49,50 @@ pub struct Metrics {
     pub cut: Cut,
     /// Responses of the project that the model has scored.
     pub scored: u64,
+    /// More of the held-out pairs; None if nothing was held out, and in runs of before these were kept.
+    #[serde(default)]
+    pub measures: Option<Measures>,
+    /// Training and held-out pairs that were left out because to the model their responses are one text.
+    #[serde(default)]
+    pub alike: [u64; 2],
+    /// An earlier evaluation that was better than the one of the weights that were kept.
+    #[serde(default)]
+    pub better: Option<Better>,
+}
+
+/// How a model does on the held-out pairs, beside accuracy and loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measures {
+    /// How often a chosen response has a higher reward than a rejected one of any pair.
+    pub auc: f64,
+    /// Expected calibration error over [`Measures::reliability`].
+    pub ece: f64,
+    /// Ten bins of equal width of σ(|margin|) between 0.5 and 1, the least confident first.
+    pub reliability: Vec<Bin>,
+    /// Where the chosen response is the shorter one, as long, and the longer one.
+    pub by_length: [Proportion; 3],
+    pub rewards: Rewards,
+    /// Of reward and length in characters.
+    pub length_correlation: f64,
+    /// Mean over the responses of an ensemble's spread; None for a single model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<f64>,
+}
+
+/// Pairs of which a model is about as sure.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Bin {
+    pub correct: Proportion,
+    /// Mean of σ(|margin|), 0.5 to 1; 0 for no pairs.
+    pub confidence: f64,
+}
+
+/// An evaluation that was better than the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Better {
+    pub step: u64,
+    pub loss: f64,
+    pub correct: Proportion,
 }
 
 /// How many texts were too long for the model, and what that cost.

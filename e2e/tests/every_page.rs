@@ -119,9 +119,18 @@ fn pages(english: &Place, arabic: &Place) -> Vec<Pages> {
         page("/", 0, vec!["/".into()]),
         page("/account", 0, vec!["/account".into()]),
         page("/team", 2, vec!["/team".into()]),
+        page(
+            "/confirm",
+            2,
+            vec!["/confirm?action=/account/tokens&f.name=laptop&f.scope=score".into()],
+        ),
         page("/projects/:id", 0, both(&[""])),
         page("/projects/:id/judge", 0, both(&["/judge", "/judge?kind=ranking"])),
-        page("/projects/:id/judgements", 0, both(&["/judgements"])),
+        page(
+            "/projects/:id/judgements",
+            0,
+            both(&["/judgements", "/judgements?show=flagged&q=a"]),
+        ),
         page("/projects/:id/corrections", 0, both(&["/corrections"])),
         page("/projects/:id/assignment", 2, both(&["/assignment"])),
         page(

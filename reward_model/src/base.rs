@@ -41,7 +41,7 @@ pub(crate) fn place_of(folder: &Path, module: &Value) -> Result<PathBuf, ModelEr
     let path = module["path"].as_str().unwrap_or_default();
     let inside = |part: Component| matches!(part, Component::Normal(_));
     if !Path::new(path).components().all(inside) {
-        let message = format!("{path} is not a folder of this model's");
+        let message = format!("{path} is no folder of this model's own");
         return Err(ModelError::content(&folder.join(MODULES), message));
     }
     Ok(folder.join(path))

@@ -26,6 +26,9 @@ pub enum ModelError {
     /// The device that a model is to be computed on cannot be had.
     #[error("device: {0}")]
     Device(String),
+    /// The model's chat template refuses a conversation.
+    #[error("the chat template refuses a conversation: {0}")]
+    Refused(String),
     /// A reward is no number that could be compared.
     #[error("the model gives text {} no finite reward: {cause}", place + 1)]
     NotFinite {

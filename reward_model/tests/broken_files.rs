@@ -49,6 +49,52 @@ fn refused(folder: &Path, words: &[&str]) {
     assert!(words.iter().all(|word| message.contains(word)), "{message}");
 }
 
+/// What people name instead of a folder that can be read, each refused with its name and the way out.
+#[test]
+fn other_forms_of_models_are_refused_by_name() {
+    let older = folder("broken-bin");
+    for file in ["config.json", "tokenizer.json"] {
+        std::fs::copy(tiny().join(file), older.join(file)).unwrap();
+    }
+    std::fs::write(older.join("pytorch_model.bin"), "").unwrap();
+    refused(&older, &["pytorch_model.bin", "not read", "save_pretrained"]);
+    let adapter = folder("broken-adapter");
+    std::fs::write(adapter.join("adapter_config.json"), "{}").unwrap();
+    refused(&adapter, &["adapter alone", "merge_and_unload"]);
+    for family in ["mistral", "phi3", "gpt2"] {
+        let other = copy(
+            "broken-family",
+            "config.json",
+            json_change(|config| config["model_type"] = json!(family)),
+        );
+        refused(&other, &[family, "not read", "supported are bert"]);
+    }
+}
+
+#[test]
+fn what_the_system_and_json_say_comes_in_words() {
+    let missing = Scorer::load(Path::new("/nowhere")).unwrap_err().to_string();
+    assert!(missing.ends_with("there is no such file or folder"), "{missing}");
+    let half = copy("broken-json", "config.json", |bytes| bytes[..40].to_vec());
+    refused(&half, &["config.json", "ends too early", "cut short"]);
+    let none = copy("broken-no-json", "config.json", |_| b"<html>".to_vec());
+    refused(&none, &["config.json", "it is no JSON (line 1"]);
+}
+
+/// A module's folder is the model's own, whatever its list says.
+#[test]
+fn modules_outside_of_the_models_folder_are_refused() {
+    for path in ["../elsewhere", "/etc", "a/../../b"] {
+        let place = copy("broken-modules", "config.json", |bytes| bytes);
+        let modules = json!([
+            {"path": "", "type": "sentence_transformers.models.Transformer"},
+            {"path": path, "type": "sentence_transformers.models.Pooling"},
+        ]);
+        std::fs::write(place.join("modules.json"), modules.to_string()).unwrap();
+        refused(&place, &["modules.json", path, "no", "folder"]);
+    }
+}
+
 #[test]
 fn broken_weights_are_refused() {
     let file = "model.safetensors";

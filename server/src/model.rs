@@ -3,7 +3,7 @@
 mod settings;
 
 use domain::{prompt, run, score, stats::Proportion};
-use reward_model::{Cut, Message, Metrics, Scored};
+use reward_model::{Best, Cut, Message, Metrics, Scored, Share};
 
 pub use settings::{default_config, default_settings, engine_device, engine_precision, train_config};
 
@@ -30,12 +30,42 @@ pub fn cut(parts: &[Cut]) -> run::Cut {
 
 /// Held-out pairs that the model orders as people do.
 pub fn correct(metrics: &Metrics) -> Proportion {
-    proportion(metrics.accuracy.value, metrics.pairs)
+    hits(&metrics.accuracy, metrics.pairs)
 }
 
 /// Held-out pairs of which people prefer the longer response.
 pub fn longest(metrics: &Metrics) -> Proportion {
-    proportion(metrics.longest_wins.value, metrics.pairs)
+    hits(&metrics.longest_wins, metrics.pairs)
+}
+
+/// What else is measured on the held-out pairs.
+pub fn measures(metrics: &Metrics) -> run::Measures {
+    let correct = |accuracy: f64, pairs: usize| Proportion {
+        hits: halves(accuracy * pairs as f64),
+        of: pairs as u64,
+    };
+    let bins = metrics.reliability.iter().map(|bin| run::Bin {
+        correct: correct(bin.accuracy, bin.pairs),
+        confidence: bin.confidence,
+    });
+    run::Measures {
+        auc: metrics.auc,
+        ece: metrics.ece,
+        reliability: bins.collect(),
+        by_length: metrics.by_length.map(|part| correct(part.accuracy, part.pairs)),
+        rewards: rewards(metrics),
+        length_correlation: metrics.length_correlation,
+        spread: metrics.spread,
+    }
+}
+
+/// An evaluation that was better than that of the weights that were kept.
+pub fn better(best: &Best) -> run::Better {
+    run::Better {
+        step: best.step,
+        loss: best.metrics.log_loss,
+        correct: correct(&best.metrics),
+    }
 }
 
 /// Rewards of the held-out responses.
@@ -49,12 +79,17 @@ pub fn rewards(metrics: &Metrics) -> run::event::Rewards {
     }
 }
 
-/// Shares are of whole and half hits.
-fn proportion(share: f64, of: usize) -> Proportion {
+/// The hits that were counted. Version 0.1.0 kept the share alone, in checkpoints and models that are still there.
+fn hits(share: &Share, of: usize) -> Proportion {
     Proportion {
-        hits: (2.0 * share * of as f64).round() / 2.0,
+        hits: share.hits.unwrap_or_else(|| halves(share.value * of as f64)),
         of: of as u64,
     }
+}
+
+/// Hits are whole and half ones.
+fn halves(hits: f64) -> f64 {
+    (2.0 * hits).round() / 2.0
 }
 
 /// A reward as it is kept and sent.
@@ -72,10 +107,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_become_counts_again() {
-        assert_eq!(
-            proportion(277.5 / 462.0, 462),
-            Proportion { hits: 277.5, of: 462 }
-        );
+    fn hits_are_those_that_were_counted_and_of_the_version_before_made_from_the_share() {
+        let counted = Share::new(277.5, 462);
+        let stored = Proportion { hits: 277.5, of: 462 };
+        assert_eq!(hits(&counted, 462), stored);
+        let of_before = Share {
+            hits: None,
+            ..counted
+        };
+        assert_eq!(hits(&of_before, 462), stored);
     }
 }

@@ -1,6 +1,6 @@
 //! Logs: one line where something ends, with identifiers and no personal data.
 
-use std::env;
+use std::{env, io::IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
@@ -16,6 +16,8 @@ pub fn start(format: LogFormat) {
     let filter = filter(env::var(EnvFilter::DEFAULT_ENV).ok());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A file or a pipe would keep the colours' codes.
+        .with_ansi(std::io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none())
         .with_writer(std::io::stderr);
     // Fails only if a subscriber is set, as in tests.
     drop(match format {

@@ -235,7 +235,7 @@ pub(crate) fn error_page(error: AppError, helpers: Vec<String>) -> impl IntoView
         AppError::SignedOut => "Signed out",
         AppError::Forbidden => "Not allowed",
         AppError::NotFound(_) => "Not found",
-        AppError::Conflict(_) | AppError::Invalid(_) => "That does not work",
+        AppError::Conflict(_) | AppError::Invalid(_) | AppError::TooLarge(_) => "That does not work",
         AppError::TooMany(_) => "Too fast",
         AppError::Unavailable(_) => "Not ready yet",
         AppError::Internal | AppError::Unreachable => "Something went wrong",

@@ -17,3 +17,31 @@ pub fn Scrolling(
         </div>
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    fn offenders(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                offenders(&path, found);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let wraps = ["wrap", "scroll"].map(|kind| format!("<div class=\"table-{kind}\""));
+            if wraps.iter().any(|wrap| text.contains(wrap)) {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+
+    /// axe-core finds such a region only where a page is narrow enough for it to scroll.
+    #[test]
+    fn whatever_scrolls_sideways_does_so_by_keyboard() {
+        let mut found = Vec::new();
+        offenders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+        assert!(found.is_empty(), "use Scrolling in {found:?}");
+    }
+}

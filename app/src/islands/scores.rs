@@ -104,6 +104,9 @@ fn results(tried: &Tried) -> impl IntoView + use<> {
                 <li>
                     <span class="cluster">
                         <strong class="mono">{format!("{:+.3}", scored.reward)}</strong>
+                        {scored
+                            .spread
+                            .map(|spread| view! { <span class="soft small" title="How far the members of the ensemble lie apart">{format!(" ± {spread:.3}")}</span> })}
                         <span class="soft small">{format!("{} tokens", scored.tokens)} {cut}</span>
                     </span>
                     <svg class="reward-bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">

@@ -57,7 +57,9 @@ pub fn JudgePage() -> impl IntoView {
                             view! {
                                 <details class="judge-instructions" open=new>
                                     <summary>"Instructions"</summary>
+                                    <div class="instructions-text" role="region" aria-label="Instructions" tabindex="0">
                                     <Prose html=html />
+                                </div>
                                 </details>
                             }
                         })}

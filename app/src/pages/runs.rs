@@ -120,7 +120,7 @@ fn run_page(
                 </div>
             </div>
             {run.error.clone().map(|error| view! { <p class="alert bad" role="alert">{error}</p> })}
-            {run.metrics.as_ref().map(|metrics| outcome(metrics, left_out))}
+            {run.metrics.as_ref().map(|metrics| outcome(metrics, &run.settings))}
             {reload}
             <LiveRun
                 run=id

@@ -93,7 +93,7 @@ impl ChatTemplate {
                 template.render(context! { ..always, ..tokens })
             })
             .map_err(|error| match python::raised(&error) {
-                Some(message) => wrong(format!("the chat template refuses a conversation: {message}")),
+                Some(message) => ModelError::Refused(message.to_owned()),
                 None => {
                     let line = error
                         .line()

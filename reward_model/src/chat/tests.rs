@@ -8,6 +8,47 @@ use serde_json::{Value, json};
 use super::*;
 use crate::data::Encoder;
 
+/// What this process had at most, in megabytes, where the system says so.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kilobytes.unwrap_or_default() / 1024
+}
+
+#[test]
+fn a_template_that_repeats_itself_ends_before_it_takes_much_memory() {
+    let before = peak();
+    let prompt = [Message {
+        role: "user".to_owned(),
+        content: "help".to_owned(),
+    }];
+    for source in [
+        "{{ 'x' * 3000000000 }}",
+        "{{ 'x' * 300000000 }}",
+        "{% set ns = namespace(s='x') %}{% for i in range(40) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s }}",
+        "{% set ns = namespace(s='x') %}{% for i in range(40) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s }}",
+        "{% set ns = namespace(s=[1]) %}{% for i in range(40) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s }}",
+        "{% for i in range(90000) %}{% for j in range(90000) %}{{ messages[0].content }}{% endfor %}{% endfor %}",
+        "{{ 'a' | indent(2000000000, first=true) }}",
+        "{{ ['a'] * 100000000 | join('b') }}",
+    ] {
+        let error = template(source).unwrap().render(&prompt, "yes");
+        assert!(error.is_err(), "{source}");
+    }
+    // Text is doubled at most once more than may be paid for.
+    assert!(peak() - before < 700, "{} MB", peak() - before);
+    let long = [Message {
+        role: "user".to_owned(),
+        content: "help ".repeat(400_000),
+    }];
+    let usual = "{% for message in messages %}{{ '<|' ~ message.role ~ '|>' }}{{ message.content | trim }}{% endfor %}";
+    assert!(
+        template(usual).unwrap().render(&long, "yes").is_ok(),
+        "two million characters are read"
+    );
+}
+
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }

@@ -42,7 +42,8 @@ pub(super) fn cause_of_no_number(folder: &Path, backbone: &Path) -> String {
     for file in files {
         let broken = Source::open(&file, 0).ok().and_then(|source| source.not_finite());
         if let Some(name) = broken {
-            let file = file.display();
+            // Without the folder's own place: what is said may go to someone who asked from afar.
+            let file = file.strip_prefix(folder).unwrap_or(&file).display();
             return format!(
                 "{name} in {file} holds numbers that are not finite (NaN or infinite); take another model"
             );

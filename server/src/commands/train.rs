@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use app::scoring::Scoring;
+use app::{
+    measures::{alike_sentence, better_sentence, measure_rows},
+    scoring::Scoring,
+};
 use domain::{
     job::Job,
     run::{
@@ -218,7 +221,7 @@ async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> a
             seed: args.split_seed,
         },
     };
-    let scoring = ScoringService::new(&config.data_dir);
+    let scoring = ScoringService::on(&config.data_dir, config.base_model.clone());
     let settings = settings(&scoring, args.method.unwrap_or_default(), &args.settings)?;
     scoring.check(&settings)?;
     Ok(NewRun {
@@ -344,8 +347,6 @@ fn report(run: &Run, config: &Config) -> anyhow::Result<()> {
 }
 
 fn print_table(run: &Run, metrics: &Metrics, config: &Config) {
-    let or_dash =
-        |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.6}"));
     let counts = run.data.counts.unwrap_or_default();
     println!("run                {}", run.id);
     println!(
@@ -356,8 +357,13 @@ fn print_table(run: &Run, metrics: &Metrics, config: &Config) {
         println!("held-out accuracy  {model}");
         println!("longest wins       {longest}");
     }
-    println!("held-out loss      {}", or_dash(metrics.held_out_loss));
-    println!("training loss      {}", or_dash(metrics.train_loss));
+    for (what, value) in measure_rows(metrics) {
+        println!("{what:18} {value}");
+    }
+    let sentences = [better_sentence(metrics, &run.settings), alike_sentence(metrics)];
+    for sentence in sentences.iter().flatten() {
+        println!("{sentence}");
+    }
     println!("steps              {}", metrics.steps);
     println!("seconds            {:.1}", metrics.seconds);
     println!(

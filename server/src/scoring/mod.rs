@@ -17,11 +17,11 @@ use domain::{
     run::{Method, Settings},
     score::{ScoreItem, Scored},
 };
-use reward_model::Example;
+use reward_model::{Example, longest_text};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::{model, worker::jobs::train::run_folder};
+use crate::{base_model::BaseModel, model, worker::jobs::train::run_folder};
 
 /// Requests that may wait; one more is told to come back later.
 const QUEUE: usize = 64;
@@ -38,6 +38,7 @@ pub struct ScoringService {
 #[derive(Debug)]
 struct Shared {
     data_dir: PathBuf,
+    base: BaseModel,
     /// Started with the first request.
     queue: OnceLock<mpsc::SyncSender<Request>>,
     /// Characters of the requests that wait or are being scored.
@@ -48,7 +49,7 @@ struct Shared {
 struct Request {
     model_dir: PathBuf,
     examples: Vec<Example>,
-    reply: oneshot::Sender<Result<Vec<reward_model::Scored>, String>>,
+    reply: oneshot::Sender<Result<Vec<reward_model::Scored>, ScoringError>>,
     /// Gives its characters back when it is done.
     _room: Room,
 }
@@ -62,9 +63,15 @@ struct Room {
 impl ScoringService {
     /// Scores with the models of the runs in this data folder.
     pub fn new(data_dir: &Path) -> ScoringService {
+        ScoringService::on(data_dir, None)
+    }
+
+    /// The same where the configuration may name the folder of a base model, to which the settings of new runs are fitted.
+    pub fn on(data_dir: &Path, base_model: Option<PathBuf>) -> ScoringService {
         ScoringService {
             shared: Arc::new(Shared {
                 data_dir: data_dir.to_owned(),
+                base: BaseModel::new(data_dir, base_model),
                 queue: OnceLock::new(),
                 waiting: Arc::default(),
             }),
@@ -94,14 +101,21 @@ impl ScoringService {
         let answer = answer
             .await
             .map_err(|_| ScoringError::Failed("the model thread panicked".into()))?;
-        let scored = answer.map_err(ScoringError::Failed)?;
-        Ok(scored.iter().map(model::scored).collect())
+        Ok(answer?.iter().map(model::scored).collect())
     }
 }
 
 impl Scoring for ScoringService {
     fn defaults(&self, method: Method) -> Settings {
-        model::default_settings(method)
+        let mut settings = model::default_settings(method);
+        // The default is for models that read as much; others read what they can.
+        let longest = self
+            .shared
+            .base
+            .folder()
+            .and_then(|folder| longest_text(folder).ok());
+        settings.max_tokens = longest.map_or(settings.max_tokens, |longest| longest.min(settings.max_tokens));
+        settings
     }
 
     fn check(&self, settings: &Settings) -> Result<(), Refusal> {
@@ -178,6 +192,41 @@ impl Drop for Room {
 mod tests {
     use super::*;
 
+    /// A run's model of which a weight is no number, as a broken disk might leave it.
+    #[tokio::test]
+    async fn a_reward_that_is_no_number_is_an_error_with_its_cause() {
+        let data_dir = std::env::temp_dir().join(format!("touchstone-scoring-{}", Uuid::new_v4()));
+        let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reward_model/tests/fixtures/tiny");
+        let run = Uuid::new_v4();
+        let model = run_folder(&data_dir, run).join("model");
+        std::fs::create_dir_all(&model).unwrap();
+        for name in ["config.json", "tokenizer.json"] {
+            std::fs::copy(tiny.join(name), model.join(name)).unwrap();
+        }
+        let mut weights = std::fs::read(tiny.join("model.safetensors")).unwrap();
+        let end = weights.len();
+        weights[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+        std::fs::write(model.join("model.safetensors"), weights).unwrap();
+        let item = ScoreItem {
+            prompt: domain::score::PromptText::Plain("help".into()),
+            responses: vec!["yes".into()],
+        };
+        let refused = ScoringService::new(&data_dir)
+            .score(run, vec![item])
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&refused, ScoringError::NotFinite(cause) if cause.contains("classifier.weight")),
+            "{refused}"
+        );
+        let answered = app::error::AppError::from(refused);
+        assert!(
+            matches!(&answered, app::error::AppError::Unavailable(said) if !said.contains("touchstone-scoring")),
+            "{answered}"
+        );
+        std::fs::remove_dir_all(data_dir).unwrap();
+    }
+
     #[test]
     fn room_is_bounded_and_given_back() {
         let waiting = Arc::default();
@@ -185,6 +234,15 @@ mod tests {
         assert!(Room::take(&waiting, 1).is_none());
         drop(one);
         assert!(Room::take(&waiting, 1).is_some());
+    }
+
+    #[test]
+    fn a_base_model_that_reads_less_gives_the_form_what_it_reads() {
+        let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reward_model/tests/fixtures/tiny");
+        let service = ScoringService::on(Path::new("."), Some(tiny));
+        assert_eq!(service.defaults(Method::Full).max_tokens, 96);
+        let missing = ScoringService::on(Path::new("."), Some("nowhere".into()));
+        assert_eq!(missing.defaults(Method::Full).max_tokens, 512);
     }
 
     #[test]

@@ -118,8 +118,8 @@ fn check(sound: &Map<String, Value>, entry: &Entry) -> Result<(), String> {
     }
     let mut with = sound.clone();
     with.insert(entry.key.clone(), entry.value.clone());
-    let config: TrainConfig =
-        serde_json::from_value(Value::Object(with)).map_err(|error| error.to_string())?;
+    let config: TrainConfig = serde_json::from_value(Value::Object(with))
+        .map_err(|error| in_words(&error.to_string(), sound.get(&entry.key), &entry.value))?;
     let kept = serde_json::to_value(config).map_err(|error| error.to_string())?;
     match kept.get(&entry.key) {
         None => Err(unknown()),
@@ -128,6 +128,32 @@ fn check(sound: &Map<String, Value>, entry: &Entry) -> Result<(), String> {
             None => Ok(()),
         },
     }
+}
+
+/// What serde says of a value that the engine does not take, as a sentence about the setting; `sound` is what it takes.
+fn in_words(error: &str, sound: Option<&Value>, given: &Value) -> String {
+    let plain = |words: &str| words.replace('`', "");
+    if let Some((_, choices)) = error
+        .strip_prefix("unknown variant ")
+        .and_then(|rest| rest.split_once("expected "))
+    {
+        let choices = plain(choices.trim_start_matches("one of "));
+        return format!("must be one of {choices}, not {given}");
+    }
+    if let Some(field) = error.strip_prefix("missing field ") {
+        return format!("lacks {}", plain(field));
+    }
+    let expected = match sound {
+        Some(Value::Number(number)) if number.is_f64() => "must be a number",
+        Some(Value::Number(_)) => "must be a whole number of 0 or more",
+        Some(Value::Bool(_)) => "must be true or false",
+        Some(Value::Object(_)) => "must be a table",
+        // The engine's own sentences, of words that it reads itself.
+        Some(Value::String(_)) if given.is_string() => return error.to_owned(),
+        Some(Value::String(_)) => "must be a word in quotes",
+        _ => "cannot have such a value",
+    };
+    format!("{expected}, not {given}")
 }
 
 /// A key within a table that the engine did not keep, as a path that begins with a point.
@@ -272,7 +298,23 @@ mod tests {
     fn what_is_wrong_is_named_with_its_line() {
         for (text, said) in [
             ("\nlearning_rat = 1", ":2: learning_rat: is no setting; there are"),
-            ("epochs = 1\nseed = \"x\"", ":2: seed: invalid type: string \"x\""),
+            (
+                "epochs = 1\nseed = \"x\"",
+                ":2: seed: must be a whole number of 0 or more, not \"x\"",
+            ),
+            (
+                "epochs = -1",
+                ":1: epochs: must be a whole number of 0 or more, not -1",
+            ),
+            ("dropout = true", ":1: dropout: must be a number, not true"),
+            ("shuffle = 1", ":1: shuffle: must be true or false, not 1"),
+            (
+                "keep = \"first\"",
+                ":1: keep: must be one of last, best, not \"first\"",
+            ),
+            ("device = \"gpu\"", ":1: device: “gpu” is not a device"),
+            ("ties = { model = \"davidson\" }", ":1: ties: lacks weight"),
+            ("lora = 3", ":1: lora: must be a table, not 3"),
             (
                 "learning_rate = nan",
                 ":1: learning_rate: must be a finite number",
@@ -287,7 +329,7 @@ mod tests {
             ),
             (
                 "optimizer = \"adamw\"\nseed = 1979-05-27",
-                ":2: seed: invalid type",
+                ":2: seed: must be a whole number of 0 or more",
             ),
         ] {
             let error = load_text(text, json!({"base_model": "b"})).unwrap_err();

@@ -271,3 +271,31 @@ fn weights_worse_than_the_best_ones_seen_are_told() {
     let metrics = place.json("out/metrics.json");
     assert!(metrics["better"]["metrics"]["log_loss"].as_f64() < metrics["metrics"]["log_loss"].as_f64());
 }
+
+#[test]
+fn logs_that_go_to_a_file_have_no_colours_and_offline_is_obeyed() {
+    let place = Place::new();
+    let fetch = place
+        .command("--data-dir data admin fetch-base-model")
+        .env_remove("TOUCHSTONE_BASE_MODEL")
+        .env("HF_HUB_OFFLINE", "1")
+        // No pip either.
+        .env("PATH", "")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let (ok, _, error) = told(fetch);
+    assert!(!ok && error.contains("WARN"), "{error}");
+    assert!(error.contains("HF_HUB_OFFLINE"), "{error}");
+    assert!(!error.contains('\u{1b}'), "{error:?}");
+
+    place.file("train.jsonl", lines(4));
+    let train = place
+        .command("train --data train.jsonl --base someone/some-model --out out")
+        .env("HF_HUB_OFFLINE", "1")
+        .env("HF_HOME", place.0.join("hub"))
+        .output()
+        .unwrap();
+    let (ok, _, error) = told(train);
+    assert!(!ok && error.contains("HF_HUB_OFFLINE forbids"), "{error}");
+}

@@ -18,6 +18,7 @@ use crate::{
     components::{Conversation, Page, Tab, page_with, path_id, path_uuid, shown_turns},
     context,
     islands::written::WrittenToggle,
+    pages::assignment::wanted_form,
     prose::Prose,
     text,
     viewer::require,
@@ -28,15 +29,15 @@ use crate::{
 pub fn PromptRecordPage() -> impl IntoView {
     let (id, prompt) = (path_id(), path_uuid("prompt"));
     let data = async move {
-        require(Permission::Review)?;
+        let manages = require(Permission::Review)?.role.may(Permission::ManageProjects);
         let store = context::store();
         let project = store.find_project(id?).await?;
         let record = store.find_prompt_record(project.id, prompt?).await?;
         let rendered = context::render_all(texts(&record)).await;
-        Ok((project, record, rendered))
+        Ok((project, record, rendered, manages))
     };
-    page_with(data, |(project, record, rendered)| {
-        record_page(project, record, rendered.into_iter())
+    page_with(data, |(project, record, rendered, manages)| {
+        record_page(project, record, rendered.into_iter(), manages)
     })
 }
 
@@ -52,11 +53,12 @@ fn texts(record: &PromptRecord) -> Vec<String> {
     turns.chain(responses).chain(corrections).cloned().collect()
 }
 
-/// `html` holds what [`texts`] became.
+/// `html` holds what [`texts`] became. Whoever `manages` can set how many people judge a comparison.
 fn record_page(
     project: Project,
     record: PromptRecord,
     mut html: impl Iterator<Item = String>,
+    manages: bool,
 ) -> impl IntoView {
     let base = format!("/projects/{}", project.id);
     let title = asked(&record.prompt.messages, 60);
@@ -84,7 +86,17 @@ fn record_page(
                 .zip(html.by_ref())
                 .map(|(row, html)| correction(row, &record.responses, prose(html, language.as_deref())))
                 .collect();
-            comparison_card(comparison, &record.responses, &base, corrections)
+            let wanted = manages.then(|| {
+                let prompt = record.prompt.id;
+                wanted_form(
+                    &project,
+                    prompt,
+                    comparison.id,
+                    (comparison.wanted, comparison.wanted_apart),
+                )
+                .into_any()
+            });
+            comparison_card(comparison, &record.responses, &base, (corrections, wanted))
         })
         .collect();
     view! {
@@ -191,7 +203,7 @@ fn comparison_card(
     comparison: &ComparisonRecord,
     responses: &[Response],
     base: &str,
-    corrections: Vec<AnyView>,
+    (corrections, wanted): (Vec<AnyView>, Option<AnyView>),
 ) -> impl IntoView + use<> {
     let numbers = numbers_of(responses, &comparison.responses);
     let kind = match comparison.kind {
@@ -217,6 +229,7 @@ fn comparison_card(
             {list(current)}
             {folded("Replaced or taken back", replaced)}
             {list(corrections)}
+            {wanted}
         </section>
     }
 }

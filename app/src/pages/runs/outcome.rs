@@ -1,12 +1,17 @@
 //! What came out of a run, and shares as bars.
 
-use domain::run::{Metrics, Truncation};
+use domain::run::{Metrics, Settings, Truncation};
 use leptos::prelude::*;
 
-use crate::{components::Scrolling, text};
+use crate::{
+    components::Scrolling,
+    measures::{alike_sentence, better_sentence, measure_rows},
+    text,
+};
 
 /// What came out, against the simplest rival.
-pub fn outcome(metrics: &Metrics, left_out: &str) -> impl IntoView + use<> {
+pub fn outcome(metrics: &Metrics, settings: &Settings) -> impl IntoView + use<> {
+    let left_out = left_out(settings.truncation);
     let bar = |label: &'static str, proportion: Option<domain::stats::Proportion>| {
         let proportion = proportion?;
         let share = proportion.share()?;
@@ -55,6 +60,9 @@ pub fn outcome(metrics: &Metrics, left_out: &str) -> impl IntoView + use<> {
                     <tbody>{rows}</tbody>
                 </table>
             </Scrolling>
+            {measures(metrics)}
+            {better_sentence(metrics, settings).map(|sentence| view! { <p class="alert note">{sentence}</p> })}
+            {alike_sentence(metrics).map(|sentence| view! { <p class="alert note">{sentence}</p> })}
             <p class="soft small">
                 {format!(
                     "{} steps in {}. {} responses scored. {} of {} texts were too long for the model: {left_out} were left out.",
@@ -68,6 +76,70 @@ pub fn outcome(metrics: &Metrics, left_out: &str) -> impl IntoView + use<> {
         </section>
     }
     .into_any()
+}
+
+/// Measures of the held-out pairs beside accuracy, and how far the model's sureness can be relied on.
+fn measures(metrics: &Metrics) -> impl IntoView + use<> {
+    let rows = measure_rows(metrics);
+    if rows.is_empty() {
+        return ().into_any();
+    }
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(name, value)| view! { <div><dt>{name}</dt><dd>{value}</dd></div> })
+        .collect();
+    view! {
+        <dl class="pairs-list">{rows}</dl>
+        {reliability(metrics)}
+    }
+    .into_any()
+}
+
+/// For each stretch of sureness, how often the model was right.
+fn reliability(metrics: &Metrics) -> impl IntoView + use<> {
+    let measures = metrics.measures.as_ref()?;
+    let rows: Vec<_> = measures
+        .reliability
+        .iter()
+        .zip(0_u8..)
+        .filter_map(|(bin, n)| {
+            let low = 50 + 5 * n;
+            Some(view! {
+                <tr>
+                    <th scope="row">{format!("{low} to {} %", low + 5)}</th>
+                    <td class="num">{text::number(bin.correct.of)}</td>
+                    <td class="num">{format!("{:.1} %", 100.0 * bin.confidence)}</td>
+                    <td class="num">{format!("{:.1} %", 100.0 * bin.correct.share()?)}</td>
+                    <td class="num soft">{interval(bin.correct)}</td>
+                </tr>
+            })
+        })
+        .collect();
+    if rows.is_empty() {
+        return None;
+    }
+    Some(view! {
+        <details>
+            <summary>"How sure the model is, and how often it is right"</summary>
+            <Scrolling label="How sure the model is, and how often it is right" class="table-scroll">
+                <table class="table plain">
+                    <thead>
+                        <tr>
+                            <th scope="col">"As sure as"</th>
+                            <th scope="col" class="num">"Pairs"</th>
+                            <th scope="col" class="num">"Expected"</th>
+                            <th scope="col" class="num">"Right"</th>
+                            <th scope="col" class="num">"95 % interval"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </Scrolling>
+            <p class="soft small">
+                "ECE is the mean distance of expected and right over these stretches, weighted by their pairs."
+            </p>
+        </details>
+    })
 }
 
 /// What is left out of texts that are too long.

@@ -153,6 +153,9 @@ pub fn metrics(about: &About, course: &Progress) -> Metrics {
         pairs_per_second: course.pairs_per_second.unwrap_or_default(),
         cut: course.cut,
         scored: 0,
+        measures: about.metrics.as_ref().map(model::measures),
+        alike: about.alike.map(|pairs| pairs as u64),
+        better: about.better.as_ref().map(model::better),
     }
 }
 
@@ -225,6 +228,71 @@ mod tests {
             (Some(0.1), Some(0.75))
         );
         assert_eq!(points.last().unwrap().step, 10_000);
+    }
+
+    /// What `evaluate` prints of a model, a project's run shows too.
+    #[test]
+    fn a_run_shows_no_less_than_evaluate() {
+        let pair = |n: u8| reward_model::ScoredPair {
+            rewards: [f32::from(n % 5), f32::from(n % 3)],
+            spreads: Some([0.25, 0.75]),
+            lengths: [usize::from(n % 4), 2],
+        };
+        let scored: Vec<_> = (0..30).map(pair).collect();
+        let metrics = reward_model::evaluate(&scored).unwrap();
+        let better = reward_model::Best {
+            step: 3,
+            metrics: reward_model::Metrics {
+                log_loss: 0.125,
+                ..metrics
+            },
+        };
+        let about = About {
+            config: reward_model::TrainConfig::head(),
+            code_version: String::new(),
+            fingerprint: String::new(),
+            data_hash: String::new(),
+            train_pairs: 10,
+            held_out_pairs: 30,
+            alike: [2, 1],
+            train_cut: reward_model::Cut::default(),
+            step: 9,
+            metrics: Some(metrics),
+            better: Some(better),
+            seconds: 1.0,
+        };
+        let kept = super::metrics(&about, &Progress::default());
+        let again: Metrics = serde_json::from_str(&serde_json::to_string(&kept).unwrap()).unwrap();
+        assert_eq!(again, kept, "as it is stored");
+        assert_eq!(
+            kept.held_out.map(|share| Some(share.hits)),
+            Some(metrics.accuracy.hits)
+        );
+        let rows = app::measures::measure_rows(&kept);
+        let shown = |what: &str| {
+            let row = rows.iter().find(|(name, _)| name.eq_ignore_ascii_case(what));
+            row.unwrap_or_else(|| panic!("{what} is not shown: {rows:?}"))
+                .1
+                .clone()
+        };
+        for (what, value) in crate::standalone::summary::of_metrics(&metrics) {
+            match what {
+                // With their intervals, in the table above these rows.
+                "accuracy" | "longest wins" => {}
+                "accuracy where chosen is" => {
+                    for kind in ["shorter", "as long", "longer"] {
+                        let part = shown(&format!("chosen is {kind}"));
+                        assert!(value.contains(&part), "{kind}: {part} {value}");
+                    }
+                }
+                what => assert_eq!(shown(what), value),
+            }
+        }
+        assert_eq!(shown("spread of the ensemble"), "mean 0.5000");
+        let sentence =
+            app::measures::better_sentence(&kept, &model::default_settings(domain::run::Method::Head));
+        assert!(sentence.is_some_and(|said| said.contains("step 3") && said.contains("0.1250")));
+        assert!(app::measures::alike_sentence(&kept).is_some_and(|said| said.starts_with("2 pairs")));
     }
 
     #[test]

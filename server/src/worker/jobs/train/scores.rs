@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Instant};
 
 use domain::run::{Method, event::RunEvent};
-use reward_model::{Example, Scorer};
+use reward_model::{Example, ModelError, Scorer};
 use store::score::scored_projects;
 
 use super::{Failure, RECORD, Training, cache_folder};
@@ -63,8 +63,8 @@ pub async fn score_responses(
                 })
                 .unzip();
             let scorer = Arc::clone(&scorer);
-            let scored =
-                tokio::task::spawn_blocking(move || scorer.score(&examples, &mut |_, _| {})).await??;
+            let scored = tokio::task::spawn_blocking(move || scorer.score(&examples, &mut |_, _| {})).await?;
+            let scored = scored.map_err(explained)?;
             let scores: Vec<_> = ids.into_iter().zip(scored.iter().map(model::scored)).collect();
             store
                 .upsert_scores(run.id, &training.context.lease, &scores)
@@ -78,4 +78,17 @@ pub async fn score_responses(
     }
     training.tell(vec![RunEvent::Scoring { done, of }]).await;
     Ok(Some(done))
+}
+
+/// What the model itself is to blame for is told on the run.
+fn explained(error: ModelError) -> Failure {
+    match error {
+        ModelError::NotFinite { cause, .. } => {
+            Failure::Sentence(format!("The model gives a response no finite reward: {cause}."))
+        }
+        ModelError::Refused(reason) => Failure::Sentence(format!(
+            "A response cannot be scored: the model's chat template refuses its conversation: {reason}."
+        )),
+        error => error.into(),
+    }
 }
