@@ -75,7 +75,7 @@ fn answer(models: &mut Models, mut batch: Vec<Request>) {
 fn failure(error: ModelError) -> ScoringError {
     match error {
         ModelError::NotFinite { cause, .. } => ScoringError::NotFinite(cause),
-        ModelError::Refused(reason) => ScoringError::Refused(reason),
+        ModelError::Refused { reason, .. } => ScoringError::Refused(reason),
         error => ScoringError::Failed(error.to_string()),
     }
 }
