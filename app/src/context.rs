@@ -66,6 +66,11 @@ pub async fn render(text: &str) -> String {
     rendered.into_iter().next().unwrap_or_default()
 }
 
+/// Whether a file is there on the server.
+pub async fn file_exists(path: &str) -> bool {
+    tokio::fs::try_exists(path).await.unwrap_or(false)
+}
+
 /// Texts in Markdown to safe HTML, in their order.
 pub async fn render_all(texts: Vec<String>) -> Vec<String> {
     services().rendering.render(texts).await

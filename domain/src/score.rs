@@ -1,9 +1,11 @@
 //! Scores: what a run's model makes of responses, beside what people made of them.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
+    formats::conversation_of,
     prompt::{Message, Speaker},
     stats::Proportion,
 };
@@ -24,11 +26,28 @@ pub struct ScoreItem {
 }
 
 /// A conversation, or the words of a single user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum PromptText {
     Plain(String),
     Conversation(Vec<Message>),
+}
+
+impl<'de> Deserialize<'de> for PromptText {
+    /// Messages are read as in files: with the roles and contents that they come with there, and faults in sentences.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(PromptText::Plain(text)),
+            value => match conversation_of(value, "prompt") {
+                Ok(messages) => Ok(PromptText::Conversation(messages)),
+                Err(fault) => Err(D::Error::custom(format!(
+                    "{}: {}",
+                    fault.field.as_deref().unwrap_or("prompt"),
+                    fault.sentence
+                ))),
+            },
+        }
+    }
 }
 
 /// What the model makes of one response.

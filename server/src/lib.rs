@@ -16,6 +16,7 @@ pub mod markdown;
 pub mod model;
 pub mod network;
 pub mod private_files;
+pub mod reading;
 pub mod rendering;
 pub mod router;
 pub mod routes;

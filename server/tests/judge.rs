@@ -32,6 +32,7 @@ async fn project(app: &TestApp) -> Project {
             let response = |r| ResponseText {
                 content: format!("**Answer** {r} to {n} <script>alert(1)</script>"),
                 model: Some(format!("secret-model-{r}")),
+                ..ResponseText::default()
             };
             Row {
                 prompt: vec![Message {
@@ -45,6 +46,7 @@ async fn project(app: &TestApp) -> Project {
                     responses: (0..count).collect(),
                     opinion: None,
                 }],
+                ..Row::default()
             }
         })
         .collect();
