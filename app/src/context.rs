@@ -37,6 +37,16 @@ pub struct SiteFiles {
     pub styles: Option<String>,
 }
 
+/// The address that links from this request's page are made of; the server's middleware puts it into the extensions.
+#[derive(Debug, Clone)]
+pub struct BaseUrl(pub Arc<str>);
+
+/// The address that links are made of, without a slash at the end.
+pub fn base_url() -> Arc<str> {
+    let told = use_context::<Parts>().and_then(|parts| parts.extensions.get::<BaseUrl>().cloned());
+    told.map_or_else(|| services().public_url, |base| base.0)
+}
+
 /// The services of this request.
 ///
 /// # Panics
@@ -54,6 +64,11 @@ pub fn store() -> Store {
 pub async fn render(text: &str) -> String {
     let rendered = render_all(vec![text.to_owned()]).await;
     rendered.into_iter().next().unwrap_or_default()
+}
+
+/// Whether a file is there on the server.
+pub async fn file_exists(path: &str) -> bool {
+    tokio::fs::try_exists(path).await.unwrap_or(false)
 }
 
 /// Texts in Markdown to safe HTML, in their order.

@@ -21,6 +21,8 @@ pub enum AppError {
     #[error("{0}")]
     Invalid(String),
     #[error("{0}")]
+    TooLarge(String),
+    #[error("{0}")]
     TooMany(String),
     /// Something that this needs is not there yet: a base model, a trained model.
     #[error("{0}")]
@@ -41,6 +43,7 @@ impl AppError {
             AppError::Forbidden => 403,
             AppError::NotFound(_) => 404,
             AppError::Conflict(_) => 409,
+            AppError::TooLarge(_) => 413,
             AppError::Invalid(_) => 422,
             AppError::TooMany(_) => 429,
             AppError::Internal => 500,

@@ -47,7 +47,6 @@ impl Flash {
 
     /// The `Set-Cookie` header that carries this to the next page; `secure` keeps it to TLS.
     pub fn to_cookie(&self, secure: bool) -> String {
-        let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
         let mark = if self.good { '+' } else { '-' };
         let secret = self.secret.as_deref().map(|secret| format!(".{}", hex(secret)));
         let (text, secret) = (hex(&self.text), secret.unwrap_or_default());
@@ -86,7 +85,12 @@ pub fn take() -> Option<Flash> {
     flash
 }
 
-fn unhex(hex: &str) -> Option<String> {
+/// Text that any cookie can hold.
+pub(crate) fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) fn unhex(hex: &str) -> Option<String> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let bytes: Option<Vec<u8>> = hex.as_bytes().chunks(2).map(byte).collect();
     String::from_utf8(bytes?).ok()

@@ -10,8 +10,8 @@ use leptos_router::{
 };
 
 use crate::pages::{
-    account, assignment, corrections, export, home, import, join, judge, judgements, missing, project,
-    prompts, runs, scores, setup, sign_in, team,
+    account, assignment, confirm, corrections, export, home, import, join, judge, judgements, missing,
+    project, prompts, runs, scores, setup, sign_in, team,
 };
 
 /// The application: one router over all pages.
@@ -27,6 +27,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/sign-in") view=sign_in::SignInPage ssr=whole.clone() />
                 <Route path=path!("/join/:token") view=join::JoinPage ssr=whole.clone() />
                 <Route path=path!("/team") view=team::TeamPage ssr=whole.clone() />
+                <Route path=path!("/confirm") view=confirm::ConfirmPage ssr=whole.clone() />
                 <Route path=path!("/account") view=account::AccountPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id") view=project::ProjectPage ssr=whole.clone() />
                 <Route path=path!("/projects/:id/judge") view=judge::JudgePage ssr=whole.clone() />

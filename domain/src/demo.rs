@@ -69,9 +69,11 @@ fn row(line: &Line, pair: [usize; 2], ranked: bool) -> Row {
             .map(|answer| ResponseText {
                 content: answer.content.clone(),
                 model: Some(answer.model.clone()),
+                ..ResponseText::default()
             })
             .collect(),
         comparisons,
+        ..Row::default()
     }
 }
 

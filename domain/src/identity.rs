@@ -4,17 +4,38 @@
 //! they say (UUID version 8 over SHA-256). Two imports of one file, two imports at once, or one that was killed and
 //! starts again all meet in the same rows, without looking anything up.
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-use crate::prompt::text_hash;
+use crate::{
+    formats::{ResponseText, Row},
+    prompt::{conversation_hash, text_hash},
+};
 
-/// The identifier of a prompt: one per project and [`conversation_hash`](crate::prompt::conversation_hash).
+/// The identity of a row's prompt within a project: of its words, and of what else its messages came with.
+pub fn prompt_hash(row: &Row) -> String {
+    with_original(conversation_hash(&row.prompt), row.original.as_deref())
+}
+
+/// The identity of a response among those to one prompt, in the same way.
+pub fn response_hash(response: &ResponseText) -> String {
+    with_original(text_hash(&response.content), response.original.as_deref())
+}
+
+fn with_original(hash: String, original: Option<&[Value]>) -> String {
+    match original {
+        None => hash,
+        Some(messages) => text_hash(&format!("{hash} {}", Value::from(messages))),
+    }
+}
+
+/// The identifier of a prompt: one per project and [`prompt_hash`].
 pub fn prompt_id(project: Uuid, conversation_hash: &str) -> Uuid {
     derive("prompt", &[project.as_bytes(), conversation_hash.as_bytes()])
 }
 
-/// The identifier of a response: one per prompt and [`text_hash`].
+/// The identifier of a response: one per prompt and [`response_hash`].
 pub fn response_id(prompt: Uuid, text_hash: &str) -> Uuid {
     derive("response", &[prompt.as_bytes(), text_hash.as_bytes()])
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::formats::{Fault, Format};
+use crate::formats::{Fault, FileNotes, Format, Making};
 
 /// How many faults a report lists; the rest is only counted.
 pub const MAX_LISTED_FAULTS: usize = 200;
@@ -57,9 +57,16 @@ pub struct ImportRequest {
     pub file: String,
     /// The imported annotator whose judgements the preferences become.
     pub annotator: String,
-    /// None: found out from the first line that can be read.
+    /// None: each line by its own shape.
     pub format: Option<Format>,
     pub on_error: OnError,
+    /// What is made of responses that nobody has judged. None: the import ends before anything is written, with their numbers,
+    /// if there are such.
+    #[serde(default)]
+    pub making: Option<Making>,
+    /// The file was read for broken lines before, and may be imported at once.
+    #[serde(default)]
+    pub checked: bool,
     /// Remove the file when the import ends; so for uploads.
     pub remove_file: bool,
 }
@@ -88,12 +95,16 @@ pub struct ImportProgress {
 
 /// What an import did, so far or in the end.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ImportReport {
     pub file: String,
-    pub format: Option<Format>,
+    /// How the lines were read.
+    pub notes: FileNotes,
+    /// It is to be said what is made of responses that nobody has judged; nothing is written yet.
+    pub asks: bool,
     /// Lines read, blank ones left aside.
     pub rows: u64,
-    /// Rows whose judgement is new.
+    /// Rows whose judgement is new, or of whose comparisons one is.
     pub imported: u64,
     /// Rows that the project had already, from this file or from an earlier import.
     pub duplicates: u64,
@@ -121,6 +132,18 @@ impl ImportReport {
         }
     }
 
+    /// How many comparisons a choice makes of the responses that nobody has judged.
+    pub fn made_by(&self, making: Making) -> u64 {
+        let each = self.notes.unjudged.iter();
+        each.map(|(&responses, prompts)| prompts * making.count(responses))
+            .sum()
+    }
+
+    /// Prompts with responses that nobody has judged.
+    pub fn unjudged(&self) -> u64 {
+        self.notes.unjudged.values().sum()
+    }
+
     /// How many faults are counted but not listed.
     pub fn unlisted_faults(&self) -> u64 {
         (self.refused + self.left_out).saturating_sub(self.faults.len() as u64)
@@ -142,14 +165,15 @@ impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} of {} rows imported, {} already there, {} left out, {} refused; {} new prompts, {} new responses",
+            "{} of {} rows imported, {} already there, {} left out, {} refused; {} new prompts, {} new responses, {} new comparisons",
             self.imported,
             self.rows,
             self.duplicates,
             self.left_out,
             self.refused,
             self.prompts,
-            self.responses
+            self.responses,
+            self.comparisons
         )
     }
 }

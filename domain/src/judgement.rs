@@ -12,8 +12,8 @@ pub const MAX_JUSTIFICATION: usize = 4_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
-    /// One of two is better, by so much.
-    Preferred { strength: Strength },
+    /// One of two is better, by so much; None where a dataset does not say, which people always do.
+    Preferred { strength: Option<Strength> },
     /// Two are equally good.
     Tied,
     /// Neither of two is acceptable.
@@ -155,8 +155,14 @@ impl Grade {
 
     /// The verdict and the ranking of `[left, right]` that this grade means.
     pub fn decide(self, [left, right]: [Uuid; 2]) -> (Verdict, Vec<Vec<Uuid>>) {
-        let preferred =
-            |strength, best, worst| (Verdict::Preferred { strength }, vec![vec![best], vec![worst]]);
+        let preferred = |strength, best, worst| {
+            (
+                Verdict::Preferred {
+                    strength: Some(strength),
+                },
+                vec![vec![best], vec![worst]],
+            )
+        };
         match self {
             Grade::LeftMuch => preferred(Strength::Much, left, right),
             Grade::LeftClearly => preferred(Strength::Clearly, left, right),
@@ -196,7 +202,7 @@ impl Judgement {
         let ranked: Vec<Uuid> = self.ranking.iter().flatten().copied().collect();
         let groups = self.ranking.len();
         let fits = match self.verdict {
-            Verdict::Preferred { .. } => responses.len() == 2 && groups == 2,
+            Verdict::Preferred { strength } => responses.len() == 2 && groups == 2 && strength.is_some(),
             Verdict::Tied | Verdict::BothBad => responses.len() == 2 && groups == 1,
             Verdict::Ranked => responses.len() > 2,
             Verdict::Skipped { .. } | Verdict::Withdrawn => groups == 0,

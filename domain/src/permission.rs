@@ -84,6 +84,69 @@ impl std::str::FromStr for Role {
 #[error("“{0}” is not a role: use trainer, reviewer, lead or owner")]
 pub struct UnknownRole(pub String);
 
+/// What an API token opens, within its holder's role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All of the API.
+    All,
+    /// Scoring alone.
+    Score,
+    /// What goes into projects and comes out of them.
+    Data,
+}
+
+impl Scope {
+    /// From most to least.
+    pub const ALL: [Scope; 3] = [Scope::All, Scope::Score, Scope::Data];
+
+    /// The spelling in the database and in forms.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::All => "all",
+            Scope::Score => "score",
+            Scope::Data => "data",
+        }
+    }
+
+    /// For people.
+    pub fn label(self) -> &'static str {
+        match self {
+            Scope::All => "the whole API",
+            Scope::Score => "scoring alone",
+            Scope::Data => "import and export alone",
+        }
+    }
+
+    /// Whether a token of this scope opens an address of the API. What no narrower scope names needs [`Scope::All`].
+    pub fn opens(self, path: &str) -> bool {
+        match self {
+            Scope::All => true,
+            Scope::Score => path == "/api/v1/score" || path.starts_with("/api/v1/score/"),
+            Scope::Data => {
+                let parts: Vec<&str> = path.split('/').collect();
+                matches!(parts.as_slice(), ["", "api", "v1", "projects", _, what, ..]
+                    if what.starts_with("export") || what.starts_with("import"))
+            }
+        }
+    }
+}
+
+impl std::str::FromStr for Scope {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Scope, UnknownScope> {
+        Scope::ALL
+            .into_iter()
+            .find(|scope| scope.as_str() == text)
+            .ok_or_else(|| UnknownScope(text.to_owned()))
+    }
+}
+
+/// The text names no scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("“{0}” is not a scope: use all, score or data")]
+pub struct UnknownScope(pub String);
+
 impl Permission {
     /// The least role that has this permission.
     pub fn least_role(self) -> Role {
@@ -124,6 +187,25 @@ mod tests {
             .filter(|r| r.may(Permission::ManageTeam))
             .collect();
         assert_eq!(who, [Role::Owner]);
+    }
+
+    #[test]
+    fn a_narrow_scope_opens_what_it_names_alone() {
+        let export = "/api/v1/projects/018f/export.jsonl";
+        assert!(Scope::Score.opens("/api/v1/score") && !Scope::Score.opens(export));
+        assert!(Scope::Data.opens(export) && !Scope::Data.opens("/api/v1/score"));
+        for unknown in [
+            "/api/v1/scores",
+            "/api/v1/people",
+            "/api/v1/projects/018f",
+            "/api/v1/projects/018f/runs",
+        ] {
+            assert!(
+                !Scope::Score.opens(unknown) && !Scope::Data.opens(unknown),
+                "{unknown}"
+            );
+            assert!(Scope::All.opens(unknown));
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub enum Speaker {
     System,
     User,
     Assistant,
+    /// What a tool gave back.
+    Tool,
 }
 
 impl Speaker {
@@ -20,6 +22,7 @@ impl Speaker {
             Speaker::System => "system",
             Speaker::User => "user",
             Speaker::Assistant => "assistant",
+            Speaker::Tool => "tool",
         }
     }
 
@@ -29,6 +32,7 @@ impl Speaker {
             Speaker::System => "System",
             Speaker::User => "Person",
             Speaker::Assistant => "Assistant",
+            Speaker::Tool => "Tool",
         }
     }
 }
@@ -70,6 +74,34 @@ pub fn conversation_hash(messages: &[Message]) -> String {
     hex(&hasher.finalize())
 }
 
+/// The same for conversations that differ in white space alone, at the ends of lines or between words: they are one prompt
+/// where prompts are held out. Indentation counts. The [`conversation_hash`] of a conversation that has no such space.
+pub fn near_hash(messages: &[Message]) -> String {
+    let plain = messages.iter().map(|message| Message {
+        role: message.role,
+        content: without_loose_space(&message.content),
+    });
+    conversation_hash(&plain.collect::<Vec<_>>())
+}
+
+fn without_loose_space(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for (index, line) in text.trim().lines().enumerate() {
+        if index > 0 {
+            plain.push('\n');
+        }
+        let words = line.trim_start();
+        plain.push_str(&line[..line.len() - words.len()]);
+        for (index, word) in words.split_whitespace().enumerate() {
+            if index > 0 {
+                plain.push(' ');
+            }
+            plain.push_str(word);
+        }
+    }
+    plain
+}
+
 /// The identity of a text: hex SHA-256.
 pub fn text_hash(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
@@ -83,4 +115,36 @@ fn hash_part(hasher: &mut Sha256, part: &str) {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(content: &str) -> [Message; 1] {
+        [Message {
+            role: Speaker::User,
+            content: content.to_owned(),
+        }]
+    }
+
+    #[test]
+    fn prompts_that_differ_by_white_space_are_near_and_others_are_not() {
+        let plain = said("Sort these.\n    two words");
+        assert_eq!(near_hash(&plain), conversation_hash(&plain));
+        for near in [
+            "Sort these. \n    two words",
+            " Sort  these.\r\n    two\u{a0}words\n",
+        ] {
+            assert_eq!(near_hash(&said(near)), near_hash(&plain), "{near:?}");
+            assert_ne!(conversation_hash(&said(near)), conversation_hash(&plain));
+        }
+        for other in [
+            "Sort these.\n  two words",
+            "Sort these.\n\n    two words",
+            "Sortthese.\n    two words",
+        ] {
+            assert_ne!(near_hash(&said(other)), near_hash(&plain), "{other:?}");
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! Scores: what a run's model makes of responses, beside what people made of them.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
+    formats::conversation_of,
     prompt::{Message, Speaker},
     stats::Proportion,
 };
@@ -12,7 +14,8 @@ use crate::{
 pub const MAX_ITEMS: usize = 64;
 /// The most responses in one request to score, over all items.
 pub const MAX_RESPONSES: usize = 256;
-/// The most characters in one request to score, over all prompts and responses.
+/// The most characters in one request to score: of each response with its prompt, since the model reads the prompt anew for
+/// each.
 pub const MAX_CHARACTERS: usize = 2_000_000;
 
 /// A prompt with responses to score.
@@ -23,11 +26,28 @@ pub struct ScoreItem {
 }
 
 /// A conversation, or the words of a single user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum PromptText {
     Plain(String),
     Conversation(Vec<Message>),
+}
+
+impl<'de> Deserialize<'de> for PromptText {
+    /// Messages are read as in files: with the roles and contents that they come with there, and faults in sentences.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(PromptText::Plain(text)),
+            value => match conversation_of(value, "prompt") {
+                Ok(messages) => Ok(PromptText::Conversation(messages)),
+                Err(fault) => Err(D::Error::custom(format!(
+                    "{}: {}",
+                    fault.field.as_deref().unwrap_or("prompt"),
+                    fault.sentence
+                ))),
+            },
+        }
+    }
 }
 
 /// What the model makes of one response.
@@ -48,12 +68,14 @@ pub struct Scored {
 pub enum ScoreItemError {
     #[error("Give at least one item with at least one response.")]
     Empty,
-    #[error("That is more than {MAX_ITEMS} items in one request.")]
-    TooManyItems,
-    #[error("That is more than {MAX_RESPONSES} responses in one request.")]
-    TooManyResponses,
-    #[error("That is more than {MAX_CHARACTERS} characters in one request.")]
-    TooLong,
+    #[error("These are {0} items: one request holds at most {MAX_ITEMS}.")]
+    TooManyItems(usize),
+    #[error("These are {0} responses: one request holds at most {MAX_RESPONSES}.")]
+    TooManyResponses(usize),
+    #[error(
+        "These are {0} characters: one request holds at most {MAX_CHARACTERS}, and a prompt counts once for each of its responses."
+    )]
+    TooLong(usize),
 }
 
 impl PromptText {
@@ -84,17 +106,18 @@ pub fn check_items(items: &[ScoreItem]) -> Result<(), ScoreItemError> {
         return Err(ScoreItemError::Empty);
     }
     if items.len() > MAX_ITEMS {
-        return Err(ScoreItemError::TooManyItems);
+        return Err(ScoreItemError::TooManyItems(items.len()));
     }
     if responses > MAX_RESPONSES {
-        return Err(ScoreItemError::TooManyResponses);
+        return Err(ScoreItemError::TooManyResponses(responses));
     }
     let in_item = |item: &ScoreItem| -> usize {
         let responses: usize = item.responses.iter().map(|r| r.chars().count()).sum();
-        item.prompt.characters() + responses
+        item.prompt.characters() * item.responses.len() + responses
     };
-    if items.iter().map(in_item).sum::<usize>() > MAX_CHARACTERS {
-        return Err(ScoreItemError::TooLong);
+    let characters = items.iter().map(in_item).sum::<usize>();
+    if characters > MAX_CHARACTERS {
+        return Err(ScoreItemError::TooLong(characters));
     }
     Ok(())
 }
@@ -185,5 +208,32 @@ impl Agreement {
             agreement.longest.add_difference(pair.longer_by as f64);
         }
         agreement
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(prompt: usize, responses: usize) -> ScoreItem {
+        ScoreItem {
+            prompt: PromptText::Plain("p".repeat(prompt)),
+            responses: vec!["r".into(); responses],
+        }
+    }
+
+    #[test]
+    fn a_prompt_counts_for_each_of_its_responses() {
+        assert_eq!(check_items(&[item(MAX_CHARACTERS - 1, 1)]), Ok(()));
+        assert_eq!(check_items(&[item(7_811, 256)]), Ok(()));
+        let told = check_items(&[item(MAX_CHARACTERS / 2, 256)]).unwrap_err();
+        assert_eq!(told, ScoreItemError::TooLong(256_000_256));
+        assert!(told.to_string().contains("at most 2000000"));
+    }
+
+    #[test]
+    fn a_refused_request_names_the_limit() {
+        let told = check_items(&vec![item(1, 1); 65]).unwrap_err().to_string();
+        assert_eq!(told, "These are 65 items: one request holds at most 64.");
     }
 }

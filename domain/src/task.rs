@@ -182,11 +182,12 @@ pub fn describe(verdict: Verdict, ranking: &[Vec<Uuid>], presented: &[Uuid]) -> 
                 .map(name)
                 .unwrap_or_default();
             let much = match strength {
-                Strength::Slightly => "slightly",
-                Strength::Clearly => "clearly",
-                Strength::Much => "much",
+                Some(Strength::Slightly) => "slightly ",
+                Some(Strength::Clearly) => "clearly ",
+                Some(Strength::Much) => "much ",
+                None => "",
             };
-            format!("{best} is {much} better")
+            format!("{best} is {much}better")
         }
         Verdict::Tied => "Equally good".into(),
         Verdict::BothBad => "Neither is acceptable".into(),
@@ -246,7 +247,7 @@ mod tests {
         let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
         let ranking = [vec![b], vec![a, c]];
         assert_eq!(describe(Verdict::Ranked, &ranking, &[c, b, a]), "B > A = C");
-        let strength = crate::judgement::Strength::Clearly;
+        let strength = Some(crate::judgement::Strength::Clearly);
         let pair = [vec![a], vec![b]];
         assert_eq!(
             describe(Verdict::Preferred { strength }, &pair, &[b, a]),

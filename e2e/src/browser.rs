@@ -44,6 +44,8 @@ pub struct Browser {
     _process: Chromedriver,
     pub(crate) programs: Programs,
     site_url: String,
+    /// What the server's terminal shows, if it was fresh.
+    pub(crate) setup_code: Option<String>,
     pub(crate) scripts: Scripts,
 }
 
@@ -67,6 +69,7 @@ impl Browser {
             _process: process,
             programs: programs.clone(),
             site_url: site.url.clone(),
+            setup_code: site.setup_code().ok(),
             scripts,
         })
     }

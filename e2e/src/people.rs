@@ -33,6 +33,8 @@ impl Browser {
         self.reads("Welcome to Touchstone").await?;
         self.check_page().await?;
         self.fill_account(owner).await?;
+        let code = self.setup_code.as_deref().context("the site was not fresh")?;
+        self.fill("Set-up code", code).await?;
         self.click_button("Create the owner's account").await?;
         self.reads("Projects").await
     }

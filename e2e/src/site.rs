@@ -12,6 +12,9 @@ use tokio::io::AsyncWriteExt;
 
 use crate::Programs;
 
+/// What the server tells whoever started it.
+const TERMINAL: &str = "terminal.txt";
+
 /// A server that is killed, and whose data go, when this is dropped.
 #[derive(Debug)]
 pub struct Site {
@@ -82,6 +85,15 @@ impl Site {
         self.wait_until_up().await
     }
 
+    /// The code that a fresh installation shows in its terminal.
+    pub fn setup_code(&self) -> Result<String> {
+        let told = std::fs::read_to_string(self.data.join(TERMINAL))?;
+        let code = told
+            .lines()
+            .find_map(|line| line.strip_prefix("The set-up code is "));
+        Ok(code.context("the server showed no set-up code")?.to_owned())
+    }
+
     async fn wait_until_up(&mut self) -> Result<()> {
         let log = self.data.join("server.log");
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -121,7 +133,7 @@ fn serve(programs: &Programs, port: u16, data: &Path) -> Result<Child> {
         .env_remove("TOUCHSTONE_DATABASE_URL")
         .env_remove("TOUCHSTONE_PUBLIC_URL")
         .current_dir(data)
-        .stdout(Stdio::null())
+        .stdout(std::fs::File::create(data.join(TERMINAL))?)
         .stderr(log);
     if let Some(base) = &programs.base_model {
         command.env("TOUCHSTONE_BASE_MODEL", base);

@@ -57,20 +57,28 @@ async fn every_page_fits_on_a_phone_and_is_accessible_to_each_role() -> Result<(
 
     let (all, entrances) = (pages(&english, &arabic), entrances(&invitation));
     ensure_every_route_is_visited(all.iter().chain(&entrances), !arabic.runs.is_empty())?;
+    let mut wrong = Vec::new();
     for page in &entrances {
         browser.delete_all_cookies().await?;
         for path in &page.paths {
-            check(&browser, path).await?;
+            browser.visit(path).await?;
+            check(&browser, "nobody", &mut wrong).await?;
         }
     }
     for (rank, role) in ROLES.into_iter().enumerate() {
         let person = add_person(&programs, &site, role).await?;
         browser.delete_all_cookies().await?;
         browser.sign_in(person).await?;
-        visit_all(&browser, &all, &english.project, rank)
+        visit_all(&browser, &all, &english.project, rank, &mut wrong)
             .await
             .with_context(|| format!("as {role}"))?;
     }
+    ensure!(
+        wrong.is_empty(),
+        "{} pages are wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     Ok(())
 }
 
@@ -111,9 +119,20 @@ fn pages(english: &Place, arabic: &Place) -> Vec<Pages> {
         page("/", 0, vec!["/".into()]),
         page("/account", 0, vec!["/account".into()]),
         page("/team", 2, vec!["/team".into()]),
+        page(
+            "/confirm",
+            2,
+            vec!["/confirm?action=/account/tokens&f.name=laptop&f.scope=score".into()],
+        ),
         page("/projects/:id", 0, both(&[""])),
         page("/projects/:id/judge", 0, both(&["/judge", "/judge?kind=ranking"])),
+        page(
+            "/projects/:id/judgements",
+            0,
+            both(&["/judgements", "/judgements?show=flagged&q=a"]),
+        ),
         page("/projects/:id/corrections", 0, both(&["/corrections"])),
+        page("/projects/:id/assignment", 2, both(&["/assignment"])),
         page(
             "/projects/:id/prompts",
             1,
@@ -162,7 +181,13 @@ fn ensure_every_route_is_visited<'a>(visited: impl Iterator<Item = &'a Pages>, h
 }
 
 /// All pages as one role; the refusal, which is one page, once.
-async fn visit_all(browser: &Browser, all: &[Pages], light: &str, rank: usize) -> Result<()> {
+async fn visit_all(
+    browser: &Browser,
+    all: &[Pages],
+    light: &str,
+    rank: usize,
+    wrong: &mut Vec<String>,
+) -> Result<()> {
     let mut refusal_checked = false;
     for page in all {
         for path in &page.paths {
@@ -179,8 +204,7 @@ async fn visit_all(browser: &Browser, all: &[Pages], light: &str, rank: usize) -
                 continue;
             }
             refusal_checked |= refused;
-            browser.hydrated().await?;
-            browser.check_on_a_phone().await?;
+            check(browser, ROLES[rank], wrong).await?;
         }
     }
     browser.prefer_dark(false).await?;
@@ -188,10 +212,13 @@ async fn visit_all(browser: &Browser, all: &[Pages], light: &str, rank: usize) -
     Ok(())
 }
 
-async fn check(browser: &Browser, path: &str) -> Result<()> {
-    browser.visit(path).await?;
+/// Notes what is wrong with the page that is open, and goes on: one run tells of all pages.
+async fn check(browser: &Browser, role: &str, wrong: &mut Vec<String>) -> Result<()> {
     browser.hydrated().await?;
-    browser.check_on_a_phone().await
+    if let Err(found) = browser.check_on_a_phone().await {
+        wrong.push(format!("as {role}: {found}"));
+    }
+    Ok(())
 }
 
 async fn add_person(programs: &Programs, site: &Site, role: &'static str) -> Result<Person> {

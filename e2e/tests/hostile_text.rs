@@ -90,7 +90,7 @@ async fn make_project(owner: &Browser) -> Result<String> {
 
 /// Every label and text of a line, and faults whose sentences quote the file.
 async fn import_file(owner: &Browser, project: &str) -> Result<()> {
-    let mut lines: Vec<String> = (0..12)
+    let mut lines: Vec<String> = (0..8)
         .map(|index| {
             let line = json!({
                 "prompt": [{ "role": "system", "content": TEXT }, { "role": "user", "content": format!("{TEXT} {index}") }],
@@ -165,6 +165,8 @@ async fn judge_and_correct(owner: &Browser, project: &str) -> Result<String> {
     owner.press("j").await?;
     owner.element("#justification").await?.send_keys(TEXT).await?;
     owner.press("\u{e00c}").await?;
+    owner.press("2").await?;
+    owner.judged_and_saved(1).await?;
     owner.visit(&correct).await?;
     owner.hydrated().await?;
     owner.nothing_injected("the correction's page").await?;
@@ -215,7 +217,7 @@ async fn train(owner: &Browser, project: &str) -> Result<String> {
         "no run but {run}: {}",
         owner.text().await?
     );
-    let deadline = Instant::now() + Duration::from_secs(180);
+    let deadline = Instant::now() + Duration::from_secs(600);
     loop {
         owner.visit(&run).await?;
         owner.nothing_injected("a run under way").await?;
@@ -245,6 +247,13 @@ fn pages(project: &str, run: Option<&str>, correct: &str) -> Vec<(&'static str, 
         ("/", "/".to_owned()),
         ("/team", "/team".to_owned()),
         ("/account", "/account".to_owned()),
+        (
+            "/confirm",
+            format!(
+                "/confirm?action=/account/tokens&f.name={0}&f.{0}={0}",
+                encoded(NAME)
+            ),
+        ),
         ("/setup", "/setup".to_owned()),
         ("/sign-in", format!("/sign-in?next=/%22%3E{}", encoded(NAME))),
         ("/join/:token", format!("/join/{}", encoded(SHORT_NAME))),
@@ -255,6 +264,7 @@ fn pages(project: &str, run: Option<&str>, correct: &str) -> Vec<(&'static str, 
             "/projects/:id/judge",
             of_project(&format!("/judge?kind={}", encoded(NAME))),
         ),
+        ("/projects/:id/judgements", of_project("/judgements")),
         ("/projects/:id/corrections", of_project("/corrections")),
         ("/projects/:id/corrections", correct.to_owned()),
         (

@@ -11,6 +11,8 @@ mod m20261123_000001_people;
 mod m20261123_000002_collecting;
 mod m20261123_000003_running;
 mod m20261127_000100_assignment;
+mod m20261127_000300_imported;
+mod m20261127_000500_sessions_and_tokens;
 mod m20261127_000800_invite_uses;
 mod m20261127_000801_prompt_position;
 
@@ -26,6 +28,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000002_collecting::Migration),
             Box::new(m20261123_000003_running::Migration),
             Box::new(m20261127_000100_assignment::Migration),
+            Box::new(m20261127_000300_imported::Migration),
+            Box::new(m20261127_000500_sessions_and_tokens::Migration),
             Box::new(m20261127_000800_invite_uses::Migration),
             Box::new(m20261127_000801_prompt_position::Migration),
         ]

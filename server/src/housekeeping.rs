@@ -87,6 +87,8 @@ mod tests {
             annotator: "a".into(),
             format: None,
             on_error: OnError::default(),
+            making: None,
+            checked: false,
             remove_file: true,
         };
         let job = NewJob {

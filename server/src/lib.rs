@@ -3,6 +3,7 @@
 // The types of pages nest as deep as their markup.
 #![recursion_limit = "512"]
 
+pub mod address;
 pub mod auth;
 pub mod base_model;
 pub mod commands;
@@ -10,13 +11,18 @@ pub mod config;
 mod folder_lock;
 pub mod housekeeping;
 pub mod hub;
+pub mod limits;
 pub mod markdown;
 pub mod model;
+pub mod network;
+pub mod private_files;
+pub mod reading;
 pub mod rendering;
 pub mod router;
 pub mod routes;
 pub mod scoring;
 pub mod security;
+pub mod security_log;
 pub mod site;
 pub mod standalone;
 pub mod state;

@@ -15,6 +15,7 @@ const KEEP_FREED_MS: std::ffi::c_long = 10_000;
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
 fn main() -> std::process::ExitCode {
+    server::private_files::by_default();
     reward_model::one_thread_per_operation();
     // SAFETY: sets a number that mimalloc reads; what MIMALLOC_PURGE_DELAY says goes before it.
     unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, KEEP_FREED_MS) };

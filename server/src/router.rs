@@ -4,48 +4,29 @@ use app::{routes::App, shell::shell};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    middleware::{from_fn, from_fn_with_state},
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{any, post},
 };
-use axum_login::AuthManagerLayerBuilder;
 use leptos::prelude::provide_context;
 use leptos_axum::{LeptosRoutes, generate_route_list};
 use tower_http::{CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer};
-use tower_sessions::{
-    Expiry, SessionManagerLayer,
-    cookie::{SameSite, time::Duration},
-};
 
 use crate::{
+    address::tell_pages,
     auth::{
         self,
-        backend::Backend,
         identify::{gate, identify},
-        sessions::Sessions,
     },
+    limits::{MAX_API, bodies},
     routes::{api, events, export, health, import, run_log},
     security::{add_headers, after_panic, api_missing, check_origin, errors_to_flash},
     site::Site,
     state::AppState,
 };
 
-/// The most bytes of a request's body; routes that take files set their own.
-pub const MAX_BODY: usize = 4 * 1024 * 1024;
-
-/// How long a browser stays signed in.
-const SESSION: Duration = Duration::days(14);
-
 /// The whole server as one router.
 pub fn router(state: AppState, site: Site) -> Router {
-    let sessions = SessionManagerLayer::new(Sessions(state.store().clone()))
-        .with_name("session")
-        .with_http_only(true)
-        .with_same_site(SameSite::Lax)
-        .with_secure(state.settings.secure_cookies)
-        .with_expiry(Expiry::OnInactivity(SESSION));
-    let who = AuthManagerLayerBuilder::new(Backend(state.store().clone()), sessions).build();
-
     let context = {
         let services = state.services.clone();
         move || provide_context(services.clone())
@@ -57,7 +38,7 @@ pub fn router(state: AppState, site: Site) -> Router {
     let functions = Router::new().route("/fn/{*path}", post(server_function));
 
     let dynamic = Router::new()
-        .merge(auth::routes())
+        .merge(auth::routes(&state))
         .merge(functions)
         .merge(api::routes())
         .merge(events::routes())
@@ -69,11 +50,13 @@ pub fn router(state: AppState, site: Site) -> Router {
         .fallback(leptos_axum::render_app_async_with_context(context, page))
         // Not on `functions` alone: leptos_routes brings exact routes to them of its own, which win.
         .layer(from_fn_with_state(state.clone(), errors_to_flash))
+        .layer(from_fn_with_state(state.clone(), tell_pages))
+        .layer(from_fn_with_state(state.clone(), bodies::limit))
         .layer(from_fn_with_state(state.clone(), gate))
         .layer(from_fn_with_state(state.clone(), identify))
-        .layer(who)
         .layer(from_fn_with_state(state.clone(), check_origin))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        // `bodies::limit` is narrower, but for uploads, which set their own.
+        .layer(DefaultBodyLimit::max(MAX_API))
         .layer(
             CompressionLayer::new()
                 .br(true)
@@ -86,7 +69,7 @@ pub fn router(state: AppState, site: Site) -> Router {
         .merge(site.routes())
         .fallback_service(dynamic.with_state::<()>(state.clone()))
         .layer(CatchPanicLayer::custom(after_panic))
-        .layer(from_fn(add_headers))
+        .layer(from_fn_with_state(state.clone(), add_headers))
         .with_state(state)
 }
 

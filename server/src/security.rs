@@ -12,10 +12,14 @@ use axum::{
 use leptos::server_fn::error::ServerFnUrlError;
 
 use crate::{
+    address::Address,
     auth::{
-        forms::path_of,
         identify::{ApiError, bearer},
+        paths::path_of,
+        sessions::is_brought,
+        visit::client,
     },
+    security_log::{Event, log_about},
     state::AppState,
 };
 
@@ -23,9 +27,17 @@ use crate::{
 const NO_CONTENT_POLICY: &str =
     "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
+/// Browsers that have once reached this host over TLS do so for a year; neighbours are not spoken for.
+const TLS_FOR_A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// Adds the headers that every answer has, unless it has its own.
-pub async fn add_headers(request: Request, next: Next) -> Response {
+pub async fn add_headers(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    if state.address.is_https() {
+        response
+            .headers_mut()
+            .insert(header::STRICT_TRANSPORT_SECURITY, TLS_FOR_A_YEAR);
+    }
     let all: [(HeaderName, &'static str); 6] = [
         (header::CONTENT_SECURITY_POLICY, NO_CONTENT_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -50,38 +62,48 @@ pub async fn add_headers(request: Request, next: Next) -> Response {
 }
 
 /// Refuses requests that change something and do not come from our own pages. A request with an API token is let
-/// through: no browser adds one by itself.
+/// through: no browser adds one by itself. So is one to the API without a cookie, which has nothing to lose and is to
+/// hear that it lacks a token.
 pub async fn check_origin(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let by_token = request.uri().path().starts_with("/api/") && bearer(request.headers()).is_some();
-    if safe || by_token || is_own_origin(request.headers(), &state.services.public_url) {
+    let headers = request.headers();
+    let by_program = request.uri().path().starts_with("/api/")
+        && (bearer(headers).is_some() || !is_brought(state.settings.secure_cookies, headers));
+    if safe || by_program || is_own_origin(headers, &state.address) {
         return next.run(request).await;
     }
-    tracing::warn!(path = request.uri().path(), "refused: foreign origin");
-    (
-        StatusCode::FORBIDDEN,
-        "This request did not come from a page of this server.",
-    )
-        .into_response()
+    let text = |name: &str| {
+        let value = headers.get(name)?;
+        Some(value.to_str().unwrap_or("unreadable").to_owned())
+    };
+    let origin = text("origin").unwrap_or_else(|| "nowhere".to_owned());
+    let host = text("host").unwrap_or_else(|| "none".to_owned());
+    let own = state.address.public().to_owned();
+    let (parts, _) = request.into_parts();
+    let about = format!("origin {origin} host {host} public {own}");
+    log_about(Event::OriginRefused, None, client(&parts, &state), about);
+    let sentence = format!(
+        "This request did not come from a page of this server. It came from {origin} to {host}; this server is at {own}. \
+         If people reach it under another address, start it with that as TOUCHSTONE_PUBLIC_URL.\n"
+    );
+    (StatusCode::FORBIDDEN, sentence).into_response()
 }
 
 /// Browsers say where a request comes from in `Sec-Fetch-Site`, in `Origin`, or in both; one that says neither is
 /// refused.
-fn is_own_origin(headers: &HeaderMap, public_url: &str) -> bool {
+fn is_own_origin(headers: &HeaderMap, address: &Address) -> bool {
     let text = |name: &str| {
         headers
             .get(name)
             .map(|value| value.to_str().unwrap_or("unreadable"))
     };
-    let site = text("sec-fetch-site");
-    if site.is_some_and(|site| site != "same-origin") {
-        return false;
+    let host = text("host").unwrap_or_default();
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) if site != "same-origin" => false,
+        (_, Some(origin)) => address.is_own_origin(origin, host),
+        (Some(_), None) => address.is_own_host(host),
+        (None, None) => false,
     }
-    let Some(origin) = text("origin") else {
-        return site.is_some();
-    };
-    let without_scheme = |url: &str| url.split_once("://").map(|(_, rest)| rest.to_owned());
-    origin == public_url || (origin != "null" && without_scheme(origin).as_deref() == text("host"))
 }
 
 /// A plain form whose server function failed is sent back with the error in the URL, where any link could put one.
@@ -150,7 +172,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        is_own_origin(&headers, "https://touch.example")
+        is_own_origin(&headers, &Address::new("https://touch.example", false))
     }
 
     #[test]
@@ -159,6 +181,9 @@ mod tests {
         assert!(own(&[host, ("origin", "http://127.0.0.1:8080")]));
         assert!(own(&[host, ("origin", "https://touch.example")]));
         assert!(own(&[host, ("sec-fetch-site", "same-origin")]));
+        let rebound = ("host", "evil.example:8080");
+        assert!(!own(&[rebound, ("origin", "http://evil.example:8080")]));
+        assert!(!own(&[rebound, ("sec-fetch-site", "same-origin")]));
         assert!(!own(&[host]));
         assert!(!own(&[host, ("origin", "null")]));
         assert!(!own(&[host, ("origin", "https://evil.example")]));

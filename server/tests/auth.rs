@@ -4,7 +4,10 @@ mod support;
 
 use axum::http::{Method, StatusCode};
 use domain::permission::Role;
-use server::{auth::throttle::PER_EMAIL, router::MAX_BODY};
+use server::{
+    auth::throttle::PER_EMAIL,
+    limits::{MAX_FORM, MAX_FUNCTION},
+};
 use store::TestDb;
 use support::{PASSWORD, TestApp};
 
@@ -22,6 +25,11 @@ async fn the_first_visitor_becomes_the_owner_and_nobody_after() {
         assert_eq!(first.get("/").await.location(), "/setup");
         assert_eq!(first.get("/sign-in").await.location(), "/setup");
         assert!(first.get("/setup").await.body.contains("Create the owner"));
+        let mut wrong = OWNER.to_vec();
+        wrong.push(("code", "0123456789abcdef"));
+        assert_eq!(first.post("/setup", &wrong).await.location(), "/setup");
+        assert!(first.flash("/setup").await.contains("set-up code is not right"));
+        assert!(app.db.is_fresh().await.unwrap());
         assert_eq!(first.post("/setup", &OWNER).await.location(), "/");
         let home = first.get("/").await;
         assert_eq!(home.status, StatusCode::OK);
@@ -48,8 +56,17 @@ async fn a_short_password_is_refused_with_a_sentence() {
         ("email", "olga@example.org"),
         ("password", "short"),
     ];
-    assert_eq!(browser.post("/setup", &form).await.location(), "/setup");
-    assert!(browser.flash("/setup").await.contains("at least 10 characters"));
+    let code = browser.setup_code.clone();
+    let back = browser.post("/setup", &form).await.location().to_owned();
+    assert_eq!(back, format!("/setup?code={code}"));
+    let page = browser.get(&back).await.body;
+    assert!(page.contains("at least 10 characters"));
+    for kept in ["Olga", "olga@example.org", &code] {
+        assert!(
+            page.contains(&format!("value=\"{kept}\"")),
+            "{kept} is to be typed again"
+        );
+    }
     assert!(app.db.is_fresh().await.unwrap());
 }
 
@@ -71,6 +88,9 @@ async fn signing_in_goes_where_one_wanted_and_never_elsewhere() {
         ("/account?x=1", "/account?x=1"),
         ("https://evil.example", "/"),
         ("//evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("/\u{b}/evil.example", "/"),
+        ("/é", "/"),
     ] {
         let form = [
             ("email", "TOM@example.org"),
@@ -358,16 +378,30 @@ async fn every_answer_has_its_policy() {
 async fn a_body_without_measure_is_refused() {
     let app = TestApp::new().await;
     let mut lead = app.signed_in("lea", Role::Lead).await;
-    let form = format!("name=Big&padding={}", "x".repeat(MAX_BODY));
+    let form = |bytes: usize| format!("name=Big&padding={}", "x".repeat(bytes));
     let kind = ("content-type", "application/x-www-form-urlencoded");
-    for path in ["/account/name", "/api/v1/score"] {
-        let answer = lead.send(Method::POST, path, &[kind], form.clone()).await;
-        assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
+    for (path, bytes, says) in [
+        ("/account/name", MAX_FORM, "at most 64 KB"),
+        ("/fn/projects/create", MAX_FUNCTION, "at most 4 MB"),
+        ("/api/v1/score", 30_000_000, "at most 8 MB"),
+    ] {
+        let body = form(bytes);
+        let length = body.len().to_string();
+        let headers = [kind, ("content-length", length.as_str())];
+        let answer = lead.send(Method::POST, path, &headers, body).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        assert!(answer.body.contains(says), "{path}: {}", answer.body);
     }
-    lead.send(Method::POST, "/fn/projects/create", &[kind], form)
-        .await;
-    assert!(lead.flash("/").await.contains("length limit exceeded"));
     assert!(app.db.list_projects().await.unwrap().is_empty());
+    let mut stranger = app.browser();
+    let answer = stranger
+        .send(Method::POST, "/fn/projects/create", &[kind], form(MAX_FORM))
+        .await;
+    assert_eq!(
+        answer.status,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "nobody's bodies are small"
+    );
 }
 
 #[tokio::test]

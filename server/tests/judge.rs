@@ -32,6 +32,7 @@ async fn project(app: &TestApp) -> Project {
             let response = |r| ResponseText {
                 content: format!("**Answer** {r} to {n} <script>alert(1)</script>"),
                 model: Some(format!("secret-model-{r}")),
+                ..ResponseText::default()
             };
             Row {
                 prompt: vec![Message {
@@ -45,6 +46,7 @@ async fn project(app: &TestApp) -> Project {
                     responses: (0..count).collect(),
                     opinion: None,
                 }],
+                ..Row::default()
             }
         })
         .collect();
@@ -357,4 +359,137 @@ async fn nobody_takes_an_identifier_that_an_import_would_make() {
     let path = format!("/projects/{}/judge", project.id);
     assert!(browser.flash(&path).await.contains("make a random one"));
     assert_eq!(app.db.summarise_project(project.id).await.unwrap().judgements, 0);
+}
+
+/// A project with one ranking of nine.
+async fn nine(app: &TestApp) -> Project {
+    let new = NewProject {
+        name: "Nine".into(),
+        instructions: "First.".into(),
+        demo: false,
+        created_by: None,
+    };
+    let project = app.db.insert_project(new).await.unwrap();
+    let row = Row {
+        prompt: vec![Message {
+            role: Speaker::User,
+            content: "Which of nine?".into(),
+        }],
+        category: None,
+        language: None,
+        responses: (0..9)
+            .map(|r| ResponseText {
+                content: format!("Answer {r}"),
+                model: None,
+            })
+            .collect(),
+        comparisons: vec![ComparedResponses {
+            responses: (0..9).collect(),
+            opinion: None,
+        }],
+    };
+    let mut importer = Importer::new(app.db.store(), project.id, Uuid::nil(), None);
+    let mut progress = ImportProgress::default();
+    importer.insert(&[row], &mut progress, None).await.unwrap();
+    project
+}
+
+#[tokio::test]
+async fn nine_responses_are_ranked_by_a_plain_form_and_changed() {
+    let app = TestApp::new().await;
+    let project = nine(&app).await;
+    let mut browser = app.signed_in("ada", Role::Trainer).await;
+    let path = format!("/projects/{}/judge?kind=ranking", project.id);
+    let page = browser.get(&path).await.body;
+    let names: Vec<String> = (0..9).map(|index| format!("form[place_{index}]")).collect();
+    let places = ["9", "1", "2", "3", "4", "5", "6", "7", "7"];
+    let mut form = vec![
+        ("form[say]", "rank"),
+        ("form[justification]", "Told </textarea> apart."),
+    ];
+    form.extend(names.iter().map(String::as_str).zip(places));
+    form.extend([("form[confidence]", "3"), ("form[flagged]", "yes")]);
+    say(&mut browser, &page, &form).await;
+    let said = "B &gt; C &gt; D &gt; E &gt; F &gt; G &gt; H = I &gt; A";
+    assert!(browser.flash(&path).await.contains(said));
+
+    // It is listed whole, and a change begins with what was written and leads back to the list.
+    let list = format!("/projects/{}/judgements", project.id);
+    let work = browser.get(&format!("{list}?show=justified&q=apart")).await.body;
+    assert!(work.contains("Told &lt;/textarea&gt; apart."), "{work}");
+    assert!(work.contains(" · flagged · certain"), "{work}");
+    let at = work.find("/judge?comparison=").expect("a way to change it");
+    let change = work[at..].split('"').next().unwrap().replace("&amp;", "&");
+    let page = browser
+        .get(&format!("/projects/{}{change}", project.id))
+        .await
+        .body;
+    assert!(page.contains("Told &lt;/textarea&gt; apart."), "{page}");
+    let checked = page.matches(" checked").count();
+    assert_eq!(checked, 9 + 2, "places, flag and certainty: {page}");
+    let from = field(&page, "form[from]").replace("&amp;", "&");
+    form.push(("form[from]", &from));
+    let answer = say(&mut browser, &page, &form).await;
+    assert!(
+        answer
+            .location()
+            .starts_with(&format!("{list}?show=justified&q=apart&changed="))
+    );
+    let back = browser.get(answer.location()).await.body;
+    assert!(back.contains(&format!("Changed. You now say: {said}")), "{back}");
+
+    // Taken back without scripts, it is all there again.
+    let page = browser.get(&path).await.body;
+    let undo: Vec<(&str, String)> = ["project", "comparison", "id", "old"]
+        .map(|name| (name, field(&page, name)))
+        .to_vec();
+    let undo: Vec<(&str, &str)> = undo.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let answer = browser.post("/fn/judge/undo", &undo).await;
+    let page = browser.get(answer.location()).await.body;
+    assert_eq!(page.matches(" checked").count(), 9 + 2, "{page}");
+}
+
+#[tokio::test]
+async fn a_form_that_comes_before_its_page_can_be_read_keeps_nothing() {
+    let app = TestApp::new().await;
+    let project = project(&app).await;
+    let mut browser = app.signed_in("ada", Role::Trainer).await;
+    let path = format!("/projects/{}/judge", project.id);
+    let page = browser.get(&path).await.body;
+    let comparison = field(&page, "form[comparison]");
+    // Rendered now by the server's clock, and sent at once: the second click of a double one.
+    let shown_at = store::now().to_string();
+    let early = [("form[say]", "1"), ("form[shown_at]", shown_at.as_str())];
+    let answer = say(&mut browser, &page, &early).await;
+    assert!(answer.location().ends_with(&format!("comparison={comparison}")));
+    let told = browser.flash(answer.location()).await;
+    assert!(told.contains("nothing was kept"), "{told}");
+    let work = browser
+        .get(&format!("/projects/{}/judgements", project.id))
+        .await
+        .body;
+    assert!(work.contains("You have not judged anything here yet"), "{work}");
+    let shown_at = (store::now() - 400).to_string();
+    let late = [("form[say]", "1"), ("form[shown_at]", shown_at.as_str())];
+    assert_eq!(say(&mut browser, &page, &late).await.location(), path);
+}
+
+#[tokio::test]
+async fn instructions_are_open_the_first_time_and_after_a_change() {
+    let app = TestApp::new().await;
+    let project = project(&app).await;
+    let mut browser = app.signed_in("ada", Role::Trainer).await;
+    let path = format!("/projects/{}/judge", project.id);
+    let open = async |browser: &mut Browser| {
+        let page = browser.get(&path).await.body;
+        let at = page.find("<details").expect("the instructions");
+        page[at..]
+            .split_once('>')
+            .is_some_and(|(tag, _)| tag.contains(" open"))
+    };
+    assert!(open(&mut browser).await);
+    assert!(!open(&mut browser).await);
+    app.db.set_instructions(project.id, "Be *strict*.").await.unwrap();
+    assert!(open(&mut browser).await);
+    assert!(!open(&mut browser).await);
 }

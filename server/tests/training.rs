@@ -36,6 +36,7 @@ use server::{
 };
 use store::{
     Store,
+    api_token::NewToken,
     run::NewRun,
     sea_orm::{ConnectionTrait, Statement},
     user::NewUser,
@@ -546,7 +547,7 @@ async fn serve(store: &Store, data_dir: &Path) -> Router {
     };
     let lead = store.insert_user(lead).await.unwrap();
     store
-        .insert_api_token(lead.id, "test", &hash_secret(TOKEN))
+        .insert_api_token(NewToken::of(lead.id, "test"), &hash_secret(TOKEN))
         .await
         .unwrap();
     let site = Site::built_in();
@@ -560,9 +561,8 @@ async fn serve(store: &Store, data_dir: &Path) -> Router {
         scoring: Arc::new(ScoringService::new(data_dir)),
     };
     let settings = Settings {
-        secure_cookies: false,
-        behind_proxy: false,
         max_upload_mb: 16,
+        ..Settings::default()
     };
     router(AppState::new(services, settings), site)
 }

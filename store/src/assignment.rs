@@ -19,8 +19,8 @@ use domain::{
     judgement::{Judgement, Verdict},
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, Set, Statement,
-    Value,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QuerySelect, Set,
+    Statement, Value,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
@@ -38,6 +38,9 @@ pub const LEASE: Duration = Duration::from_secs(5 * 60);
 
 /// How long what a page shows is held: without scripts nothing renews it.
 pub const PAGE_LEASE: Duration = Duration::from_secs(20 * 60);
+
+/// The most that one person holds in a project: no page needs more, and nobody can keep all of it from the others.
+pub const MOST_HELD: usize = 64;
 
 /// How often a search starts again because others were faster. Each time somebody else got work, so it ends.
 const ROUNDS: usize = 20;
@@ -198,9 +201,13 @@ async fn take(tx: &DatabaseTransaction, holder: &Holder, ids: &[Uuid]) -> Result
     for row in tx.query_all_raw(statement).await? {
         free.push(row.try_get_by_index::<Uuid>(0)?);
     }
+    let held = held_by(tx, holder).await?;
+    let mut room = MOST_HELD.saturating_sub(held.len());
     let mut taken: Vec<Uuid> = Vec::with_capacity(free.len());
     for id in ids {
-        if free.contains(id) && !taken.contains(id) {
+        let own = held.contains(id);
+        if free.contains(id) && !taken.contains(id) && (own || room > 0) {
+            room -= usize::from(!own);
             taken.push(*id);
         }
     }
@@ -222,6 +229,19 @@ async fn take(tx: &DatabaseTransaction, holder: &Holder, ids: &[Uuid]) -> Result
         .exec_without_returning(tx)
         .await?;
     Ok(taken)
+}
+
+/// What the person holds in the project.
+async fn held_by(tx: &DatabaseTransaction, holder: &Holder) -> Result<Vec<Uuid>, StoreError> {
+    Ok(assignment::Entity::find()
+        .select_only()
+        .column(assignment::Column::ComparisonId)
+        .filter(assignment::Column::UserId.eq(holder.user))
+        .filter(assignment::Column::ProjectId.eq(holder.project))
+        .filter(assignment::Column::ExpiresAt.gt(now()))
+        .into_tuple()
+        .all(tx)
+        .await?)
 }
 
 /// Makes this transaction the only one that changes the places of these comparisons; in the order of their identifiers,

@@ -11,18 +11,22 @@ use domain::{
     formats::{ComparedResponses, Opinion, Row},
     identity,
     import::ImportProgress,
+    judgement::Strength,
     permission::Role,
     project::SCHEME_VERSION,
-    prompt::{conversation_hash, text_hash},
+    prompt::near_hash,
     user::UserKind,
 };
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Set, Statement, sea_query::OnConflict};
-use serde_json::json;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, Statement,
+    sea_query::OnConflict,
+};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
-    entity::{comparison, comparison_response, judgement, prompt, response, user},
+    entity::{comparison, comparison_response, imported_judgement, judgement, prompt, response, user},
     job::Lease,
     now,
 };
@@ -47,6 +51,7 @@ struct Batch {
     comparisons: Vec<comparison::ActiveModel>,
     members: Vec<comparison_response::ActiveModel>,
     judgements: Vec<judgement::ActiveModel>,
+    said: Vec<imported_judgement::ActiveModel>,
     seen: HashSet<Uuid>,
     at: Millis,
     /// How many people are to judge each comparison.
@@ -60,6 +65,13 @@ struct NextPositions {
     prompt: i64,
     pair: i64,
     ranking: i64,
+}
+
+/// A row whose prompt and responses are in the batch.
+struct Placed<'a> {
+    row: &'a Row,
+    prompt: Uuid,
+    responses: Vec<Uuid>,
 }
 
 impl Store {
@@ -120,17 +132,24 @@ impl Importer {
             next: self.next_positions(&tx).await?,
             ..Batch::default()
         };
-        for row in rows {
-            self.add_row(&mut batch, row);
+        let placed: Vec<Placed> = rows.iter().map(|row| self.add_row(&mut batch, row)).collect();
+        let (unjudged, judged): (Vec<Placed>, Vec<Placed>) =
+            placed.into_iter().partition(|placed| placed.row.is_unjudged());
+        for placed in &judged {
+            for compared in &placed.row.comparisons {
+                self.add_comparison(&mut batch, placed, compared);
+            }
         }
+        let new_unjudged = self.add_unjudged(&tx, &mut batch, &unjudged).await?;
         let mut report = progress.report.clone();
         report.prompts += insert_new(&tx, batch.prompts).await?;
         report.responses += insert_new(&tx, batch.responses).await?;
         report.comparisons += insert_new(&tx, batch.comparisons).await?;
         insert_new(&tx, batch.members).await?;
-        let judged = insert_new(&tx, batch.judgements).await?;
-        report.imported += judged;
-        report.duplicates += (rows.len() as u64).saturating_sub(judged);
+        let new = new_unjudged + insert_new(&tx, batch.judgements).await?;
+        insert_new(&tx, batch.said).await?;
+        report.imported += new;
+        report.duplicates += (rows.len() as u64).saturating_sub(new);
         progress.report = report;
         if let Some(lease) = lease {
             Store::set_job_progress(&tx, lease, json!(progress)).await?;
@@ -140,8 +159,8 @@ impl Importer {
         Ok(())
     }
 
-    fn add_row(&self, batch: &mut Batch, row: &Row) {
-        let hash = conversation_hash(&row.prompt);
+    fn add_row<'a>(&self, batch: &mut Batch, row: &'a Row) -> Placed<'a> {
+        let hash = identity::prompt_hash(row);
         let prompt_id = identity::prompt_id(self.project, &hash);
         if self.is_new(batch, prompt_id) {
             batch.prompts.push(prompt::ActiveModel {
@@ -152,6 +171,10 @@ impl Importer {
                 category: Set(row.category.clone()),
                 language: Set(row.language.clone()),
                 content_hash: Set(hash),
+                near_hash: Set(Some(near_hash(&row.prompt))),
+                original: Set(row.original.clone().map(Value::from)),
+                // A preference's columns are its own.
+                columns: Set(row.is_unjudged().then(|| columns(&row.columns)).flatten()),
                 import_id: Set(Some(self.import)),
                 created_at: Set(batch.at),
             });
@@ -159,7 +182,7 @@ impl Importer {
         }
         let mut responses = Vec::with_capacity(row.responses.len());
         for answer in &row.responses {
-            let hash = text_hash(&answer.content);
+            let hash = identity::response_hash(answer);
             let id = identity::response_id(prompt_id, &hash);
             responses.push(id);
             if self.is_new(batch, id) {
@@ -169,22 +192,69 @@ impl Importer {
                     content: Set(answer.content.clone()),
                     model: Set(answer.model.clone()),
                     content_hash: Set(hash),
+                    original: Set(answer.original.clone().map(Value::from)),
+                    columns: Set(columns(&answer.columns)),
                     created_at: Set(batch.at),
                 });
             }
         }
-        for compared in &row.comparisons {
-            self.add_comparison(batch, prompt_id, &responses, compared);
+        Placed {
+            row,
+            prompt: prompt_id,
+            responses,
         }
     }
 
-    fn add_comparison(&self, batch: &mut Batch, prompt: Uuid, all: &[Uuid], compared: &ComparedResponses) {
+    /// Adds the comparisons of responses that nobody has judged, the first of each prompt before the second of any, so that
+    /// whoever judges them in order meets every prompt early. Tells how many rows bring something new.
+    async fn add_unjudged(
+        &self,
+        tx: &impl ConnectionTrait,
+        batch: &mut Batch,
+        rows: &[Placed<'_>],
+    ) -> Result<u64, StoreError> {
+        let mut added: Vec<Vec<Uuid>> = vec![Vec::new(); rows.len()];
+        let rounds = rows
+            .iter()
+            .map(|placed| placed.row.comparisons.len())
+            .max()
+            .unwrap_or(0);
+        for round in 0..rounds {
+            for (placed, added) in rows.iter().zip(&mut added) {
+                if let Some(compared) = placed.row.comparisons.get(round) {
+                    added.extend(self.add_comparison(batch, placed, compared));
+                }
+            }
+        }
+        let ids: Vec<Uuid> = added.concat();
+        let mut known: HashSet<Uuid> = HashSet::new();
+        for some in ids.chunks(ROWS) {
+            let there = comparison::Entity::find()
+                .select_only()
+                .column(comparison::Column::Id)
+                .filter(comparison::Column::Id.is_in(some.iter().copied()))
+                .into_tuple::<Uuid>();
+            known.extend(there.all(tx).await?);
+        }
+        let is_new = |ids: &&Vec<Uuid>| ids.iter().any(|id| !known.contains(id));
+        Ok(added.iter().filter(is_new).count() as u64)
+    }
+
+    /// Gives the comparison's identifier if this import has not added it before.
+    fn add_comparison(
+        &self,
+        batch: &mut Batch,
+        placed: &Placed,
+        compared: &ComparedResponses,
+    ) -> Option<Uuid> {
+        let all = &placed.responses;
         // In the order of the identifiers, which is no order at all: the file's would tell which one was chosen.
         let mut members: Vec<Uuid> = compared.responses.iter().map(|&index| all[index]).collect();
         members.sort_unstable();
         let hash = identity::comparison_hash(&members);
         let id = identity::comparison_id(self.project, &hash);
-        if self.is_new(batch, id) {
+        let is_new = self.is_new(batch, id);
+        if is_new {
             let (kind, position) = match members.len() {
                 2 => ("pair", &mut batch.next.pair),
                 _ => ("ranking", &mut batch.next.ranking),
@@ -192,7 +262,7 @@ impl Importer {
             batch.comparisons.push(comparison::ActiveModel {
                 id: Set(id),
                 project_id: Set(self.project),
-                prompt_id: Set(prompt),
+                prompt_id: Set(placed.prompt),
                 kind: Set(kind.to_owned()),
                 position: Set(*position),
                 content_hash: Set(hash),
@@ -214,8 +284,17 @@ impl Importer {
         }
         if let (Some(annotator), Some(opinion)) = (self.annotator, &compared.opinion) {
             let judgement = self.judgement(annotator, id, &members, all, opinion, batch.at);
+            let columns = columns(&placed.row.columns);
+            if opinion.margin.is_some() || columns.is_some() {
+                batch.said.push(imported_judgement::ActiveModel {
+                    judgement_id: judgement.id.clone(),
+                    margin: Set(opinion.margin),
+                    columns: Set(columns),
+                });
+            }
             batch.judgements.push(judgement);
         }
+        is_new.then_some(id)
     }
 
     fn judgement(
@@ -230,7 +309,7 @@ impl Importer {
         let group = |group: &Vec<usize>| group.iter().map(|&index| all[index]).collect();
         let ranking: Vec<Vec<Uuid>> = opinion.ranking.iter().map(group).collect();
         let (verdict, strength) = match (presented.len(), ranking.len()) {
-            (2, 2) => ("preferred", Some(opinion.strength.steps())),
+            (2, 2) => ("preferred", opinion.strength.map(Strength::steps)),
             (2, _) => ("tied", None),
             _ => ("ranked", None),
         };
@@ -275,13 +354,19 @@ impl Importer {
     }
 }
 
+/// Rows of one statement, whose variables stay below SQLite's 32,766 with the widest table.
+const ROWS: usize = 1_500;
+
+/// Other columns as they are stored, if there are any.
+fn columns(columns: &domain::formats::Columns) -> Option<Value> {
+    (!columns.is_empty()).then(|| Value::Object(columns.clone()))
+}
+
 /// Inserts what is not there yet and tells how much that was.
 async fn insert_new<A>(tx: &impl ConnectionTrait, rows: Vec<A>) -> Result<u64, StoreError>
 where
     A: ActiveModelTrait,
 {
-    /// The statement's variables stay below SQLite's 32,766 with the widest table.
-    const ROWS: usize = 1_500;
     let mut inserted = 0;
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {

@@ -8,8 +8,8 @@ use domain::{
     user::User,
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set,
-    sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Set, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -229,10 +229,52 @@ impl Store {
 /// Neither used up nor cancelled; its end is asked for beside it.
 const OPEN: &str = "uses < uses_allowed AND cancelled_at IS NULL";
 
+/// Invitations that can still be used: their maker, too, could still make them.
 fn open() -> Select<invite::Entity> {
     invite::Entity::find()
         .filter(Expr::cust(OPEN))
         .filter(invite::Column::ExpiresAt.gt(now()))
+        .filter(Expr::cust(maker_may()))
+}
+
+/// Whether the maker of an invitation has the right to make it now.
+fn maker_may() -> String {
+    let pairs = Role::ALL
+        .into_iter()
+        .flat_map(|maker| Role::ALL.map(|invited| (maker, invited)));
+    let allowed: Vec<String> = pairs
+        .filter(|(maker, invited)| maker.may_invite(*invited))
+        .map(|(maker, invited)| {
+            format!(
+                "(maker.role = '{}' AND invite.role = '{}')",
+                maker.as_str(),
+                invited.as_str()
+            )
+        })
+        .collect();
+    format!(
+        "EXISTS (SELECT 1 FROM \"user\" maker WHERE maker.id = invite.created_by AND maker.disabled_at IS NULL AND ({}))",
+        allowed.join(" OR ")
+    )
+}
+
+/// Ends the invitations of `maker` that someone of `role` may not make; of None, all of them.
+pub(crate) async fn end_invites(
+    transaction: &DatabaseTransaction,
+    maker: Uuid,
+    role: Option<Role>,
+) -> Result<(), StoreError> {
+    let lost = Role::ALL
+        .into_iter()
+        .filter(|invited| !role.is_some_and(|role| role.may_invite(*invited)));
+    invite::Entity::update_many()
+        .col_expr(invite::Column::CancelledAt, Expr::value(now()))
+        .filter(invite::Column::CreatedBy.eq(maker))
+        .filter(invite::Column::CancelledAt.is_null())
+        .filter(invite::Column::Role.is_in(lost.map(Role::as_str)))
+        .exec(transaction)
+        .await?;
+    Ok(())
 }
 
 fn own_or_all(all: Select<invite::Entity>, viewer: &User) -> Select<invite::Entity> {

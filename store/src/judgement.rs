@@ -210,7 +210,7 @@ fn same_row(stored: Judgement, sent: Judgement) -> Result<Judgement, StoreError>
 
 fn to_row(project: Uuid, judgement: &Judgement) -> judgement::ActiveModel {
     let (strength, skip_reason) = match judgement.verdict {
-        Verdict::Preferred { strength } => (Some(strength.steps()), None),
+        Verdict::Preferred { strength } => (strength.map(Strength::steps), None),
         Verdict::Skipped { reason } => (None, Some(reason.as_str().to_owned())),
         _ => (None, None),
     };
@@ -275,10 +275,15 @@ fn read_verdict(row: &judgement::Model) -> Result<Verdict, StoreError> {
     };
     Ok(match row.verdict.as_str() {
         "preferred" => Verdict::Preferred {
-            strength: Strength::ALL
-                .into_iter()
-                .find(|strength| Some(strength.steps()) == row.strength)
-                .ok_or_else(|| corrupt("strength"))?,
+            strength: match row.strength {
+                None => None,
+                Some(steps) => {
+                    let known = Strength::ALL
+                        .into_iter()
+                        .find(|strength| strength.steps() == steps);
+                    Some(known.ok_or_else(|| corrupt("strength"))?)
+                }
+            },
         },
         "tied" => Verdict::Tied,
         "both_bad" => Verdict::BothBad,

@@ -68,13 +68,14 @@ fn row(n: usize, responses: usize) -> Row {
         responses: (0..responses)
             .map(|r| ResponseText {
                 content: format!("Answer {r} to {n}"),
-                model: None,
+                ..ResponseText::default()
             })
             .collect(),
         comparisons: vec![ComparedResponses {
             responses: (0..responses).collect(),
             opinion: None,
         }],
+        ..Row::default()
     }
 }
 

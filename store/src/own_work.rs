@@ -1,5 +1,8 @@
 //! One person's judgements and corrections in force, to look back at.
 
+#[cfg(test)]
+mod tests;
+
 use domain::{
     correction::Correction,
     judgement::Judgement,

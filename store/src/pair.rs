@@ -27,7 +27,7 @@ mod tests;
 use rows::{ANNOTATORS, AnnotatorRow, CORRECTIONS, CorrectionRow, JUDGEMENTS, JudgementRow, TIED};
 
 /// One preference, by reference.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SelectedPair {
     /// The judgement or correction that says so.
     pub source: Uuid,
@@ -40,9 +40,12 @@ pub struct SelectedPair {
     pub lower: Vec<Uuid>,
     /// How clearly, 1 to 3 steps; None for rankings and corrections.
     pub strength: Option<i32>,
+    /// By how much a dataset wants the chosen reward to lead.
+    pub margin: Option<f64>,
     /// Neither is preferred.
     pub tied: bool,
-    content_hash: Arc<str>,
+    /// The same for prompts that differ in white space alone.
+    prompt_hash: Arc<str>,
 }
 
 impl SelectedPair {
@@ -102,6 +105,7 @@ pub struct TextPair {
     pub rejected: Arc<str>,
     pub lower: Vec<Arc<str>>,
     pub strength: Option<i32>,
+    pub margin: Option<f64>,
     pub tied: bool,
 }
 
@@ -138,7 +142,7 @@ impl Store {
             HeldOut::Share { percent, seed } => {
                 (selection.held_out, selection.train) = own
                     .into_iter()
-                    .partition(|pair| is_held_out(&pair.content_hash, *percent, *seed));
+                    .partition(|pair| is_held_out(&pair.prompt_hash, *percent, *seed));
             }
             HeldOut::Project { id } => {
                 // Annotators are chosen by project; whoever judged the other one counts there.
@@ -147,11 +151,11 @@ impl Store {
                     ..choice.clone()
                 };
                 selection.held_out = self.project_pairs(*id, &everyone, time).await?;
-                let known: HashSet<&str> = selection.held_out.iter().map(|p| &*p.content_hash).collect();
+                let known: HashSet<&str> = selection.held_out.iter().map(|p| &*p.prompt_hash).collect();
                 let before = own.len();
                 selection.train = own
                     .into_iter()
-                    .filter(|p| !known.contains(&*p.content_hash))
+                    .filter(|p| !known.contains(&*p.prompt_hash))
                     .collect();
                 selection.counts.overlapping = (before - selection.train.len()) as u64;
             }
@@ -208,6 +212,7 @@ impl Store {
                     rejected: response(&pair.rejected)?,
                     lower: pair.lower.iter().map(response).collect::<Result<_, _>>()?,
                     strength: pair.strength,
+                    margin: pair.margin,
                     tied: pair.tied,
                 })
             })
@@ -273,8 +278,9 @@ impl Store {
                 rejected: row.rejected,
                 lower: Vec::new(),
                 strength: None,
+                margin: None,
                 tied: false,
-                content_hash: row.content_hash.into(),
+                prompt_hash: row.prompt_hash.into(),
             });
         }
         Ok(())

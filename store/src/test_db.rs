@@ -289,8 +289,10 @@ mod tests {
         for db in TestDb::each().await {
             db.insert_first_owner(person("a@example.org")).await.unwrap();
             let lead = db.insert_user(person("b@example.org")).await.unwrap();
-            db.insert_api_token(lead.id, "laptop", "hash").await.unwrap();
-            assert_eq!(db.find_user_by_token("hash").await.unwrap().unwrap().id, lead.id);
+            let token = crate::api_token::NewToken::of(lead.id, "laptop");
+            db.insert_api_token(token, "hash").await.unwrap();
+            let (holder, _) = db.find_user_by_token("hash").await.unwrap().unwrap();
+            assert_eq!(holder.id, lead.id);
             db.set_disabled(lead.id, true).await.unwrap();
             assert_eq!(db.find_user_by_token("hash").await.unwrap(), None);
         }

@@ -11,7 +11,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::{Store, StoreError, entity::user, now, refuse_nul};
+use crate::{
+    Store, StoreError, api_token::revoke_tokens, entity::user, invite::end_invites, now, refuse_nul,
+    session::end_sessions,
+};
 
 /// The longest name of a person, in characters.
 pub const MAX_NAME: usize = 80;
@@ -27,6 +30,15 @@ pub struct NewUser {
     /// An argon2id hash, in PHC form.
     pub password_hash: String,
     pub role: Role,
+}
+
+/// What outlives the password that it was made under.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kept<'a> {
+    /// The session in which the password is changed.
+    pub session: Option<&'a str>,
+    /// API tokens.
+    pub tokens: bool,
 }
 
 impl TryFrom<user::Model> for User {
@@ -130,19 +142,6 @@ impl Store {
         Ok(Some((row.try_into()?, hash)))
     }
 
-    /// A person who may sign in (not disabled) and the hash of their password.
-    pub async fn find_active_user(&self, id: Uuid) -> Result<Option<(User, String)>, StoreError> {
-        let found = user::Entity::find_by_id(id)
-            .filter(user::Column::DisabledAt.is_null())
-            .one(self.reader())
-            .await?;
-        let Some(row) = found else { return Ok(None) };
-        let Some(hash) = row.password_hash.clone() else {
-            return Ok(None);
-        };
-        Ok(Some((row.try_into()?, hash)))
-    }
-
     /// Everyone with an account, by name; imported annotators not among them.
     pub async fn list_people(&self) -> Result<Vec<User>, StoreError> {
         let rows = user::Entity::find()
@@ -165,37 +164,47 @@ impl Store {
         one_changed(changed.rows_affected)
     }
 
-    /// Replaces a person's password.
-    pub async fn set_password_hash(&self, id: Uuid, hash: &str) -> Result<(), StoreError> {
+    /// Replaces a person's password, and ends what the old one opened.
+    pub async fn set_password_hash(&self, id: Uuid, hash: &str, kept: Kept<'_>) -> Result<(), StoreError> {
+        let transaction = self.begin().await?;
         let changed = user::Entity::update_many()
             .col_expr(user::Column::PasswordHash, Expr::value(hash))
             .filter(user::Column::Id.eq(id))
-            .exec(self.writer())
+            .exec(&transaction)
             .await?;
-        one_changed(changed.rows_affected)
+        one_changed(changed.rows_affected)?;
+        end_sessions(&transaction, id, kept.session).await?;
+        if !kept.tokens {
+            revoke_tokens(&transaction, id).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
-    /// Gives a person another role. The last owner stays owner.
+    /// Gives a person another role; invitations that they could not make in it end. The last owner stays owner.
     pub async fn set_role(&self, id: Uuid, role: Role) -> Result<(), StoreError> {
         let change = user::Entity::update_many()
             .col_expr(user::Column::Role, Expr::value(role.as_str()))
             .filter(user::Column::Id.eq(id))
             .filter(user::Column::Kind.eq(UserKind::Person.as_str()));
-        self.change_keeping_an_owner(change).await
+        self.change_keeping_an_owner(id, change, Some(role)).await
     }
 
-    /// Disables an account, or opens it again. The last owner cannot be disabled.
+    /// Disables an account, which ends its sessions, tokens and invitations for good, or opens it again. The last owner
+    /// cannot be disabled.
     pub async fn set_disabled(&self, id: Uuid, disabled: bool) -> Result<(), StoreError> {
         let change = user::Entity::update_many()
             .col_expr(user::Column::DisabledAt, Expr::value(disabled.then(now)))
             .filter(user::Column::Id.eq(id))
             .filter(user::Column::Kind.eq(UserKind::Person.as_str()));
-        self.change_keeping_an_owner(change).await
+        self.change_keeping_an_owner(id, change, None).await
     }
 
+    /// `role` is the new one; None if the account is opened or closed.
     async fn change_keeping_an_owner(
         &self,
+        id: Uuid,
         change: sea_orm::UpdateMany<user::Entity>,
+        role: Option<Role>,
     ) -> Result<(), StoreError> {
         let transaction = self.begin().await?;
         if !self.is_sqlite() {
@@ -212,6 +221,11 @@ impl Store {
             .await?;
         if owners == 0 {
             return Err(StoreError::Conflict("There must be at least one owner.".into()));
+        }
+        end_invites(&transaction, id, role).await?;
+        if role.is_none() {
+            end_sessions(&transaction, id, None).await?;
+            revoke_tokens(&transaction, id).await?;
         }
         Ok(transaction.commit().await?)
     }

@@ -45,6 +45,7 @@ pub fn PasswordField(
     #[prop(default = "password")] name: &'static str,
     #[prop(default = "Password")] label: &'static str,
     #[prop(optional)] new: bool,
+    #[prop(optional)] autofocus: bool,
 ) -> impl IntoView {
     let id = format!("field-{name}");
     let hint_id = format!("{id}-hint");
@@ -56,6 +57,7 @@ pub fn PasswordField(
                 name=name
                 type="password"
                 required
+                autofocus=autofocus
                 minlength=new.then_some(10)
                 maxlength="200"
                 autocomplete=if new { "new-password" } else { "current-password" }

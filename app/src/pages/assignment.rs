@@ -7,9 +7,10 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 use store::overlap::Workload;
+use uuid::Uuid;
 
 use crate::{
-    components::{Page, Tab, page_with, path_id},
+    components::{Page, Scrolling, Tab, page_with, path_id},
     context,
     server_fns::assignment::{SetWanted, SetWantedApart},
     text,
@@ -70,7 +71,7 @@ fn done_so_far(workload: &[Workload]) -> impl IntoView + use<> {
         }
     });
     view! {
-        <div class="table-wrap">
+        <Scrolling label="Comparisons by how many judge them">
             <table class="table">
                 <thead>
                     <tr>
@@ -91,7 +92,7 @@ fn done_so_far(workload: &[Workload]) -> impl IntoView + use<> {
                 </thead>
                 <tbody>{rows}</tbody>
             </table>
-        </div>
+        </Scrolling>
         {note}
     }
     .into_any()
@@ -183,6 +184,37 @@ fn numbers(selected: Option<i32>) -> impl IntoView {
             }
         })
         .collect_view()
+}
+
+/// How many people judge one comparison, on the page of its prompt. `wanted` comes with whether it is the comparison's own.
+pub fn wanted_form(
+    project: &Project,
+    prompt: Uuid,
+    comparison: Uuid,
+    (wanted, apart): (i32, bool),
+) -> impl IntoView + use<> {
+    let id = format!("wanted-{comparison}");
+    let by_project = format!("as in the whole project ({})", project.judgements_per_comparison);
+    let summary = match wanted {
+        1 => "To be judged by one person".to_owned(),
+        many => format!("To be judged by {many} people"),
+    };
+    view! {
+        <details>
+            <summary>{summary}</summary>
+            <form class="cluster" method="post" action=SetWantedApart::url()>
+                <input type="hidden" name="form[project]" value=project.id.to_string() />
+                <input type="hidden" name="form[prompt]" value=prompt.to_string() />
+                <input type="hidden" name="form[comparison]" value=comparison.to_string() />
+                <label for=id.clone()>"People who judge it"</label>
+                <select id=id name="form[wanted]">
+                    <option value="" selected=!apart>{by_project}</option>
+                    {numbers(apart.then_some(wanted))}
+                </select>
+                <button>"Set"</button>
+            </form>
+        </details>
+    }
 }
 
 fn group_choice(

@@ -22,7 +22,7 @@ pub fn ExportPage() -> impl IntoView {
         let store = context::store();
         let project = store.find_project(id?).await?;
         let counts = store.count_exportable(project.id).await?;
-        let public_url = context::services().public_url;
+        let public_url = context::base_url();
         Ok((project, counts, public_url))
     };
     page_with(data, |(project, counts, public_url)| {

@@ -1,5 +1,8 @@
 //! Import a file into a project, and what came of earlier files.
 
+mod answer;
+mod shapes;
+
 use domain::{
     formats::Format,
     import::{ImportReport, ImportRequest, OnError},
@@ -9,6 +12,7 @@ use domain::{
     run::State,
 };
 use leptos::{either::Either, prelude::*, server_fn::ServerFn};
+use uuid::Uuid;
 
 use crate::{
     components::{Page, Scrolling, Tab, page_with, path_id},
@@ -31,14 +35,15 @@ pub fn ImportPage() -> impl IntoView {
         let store = context::store();
         let project = store.find_project(id?).await?;
         let jobs = store.list_jobs(project.id, JobKind::Import, LISTED).await?;
-        Ok((project, jobs))
+        let asking = asking(&jobs).await;
+        Ok((project, jobs, asking))
     };
-    page_with(data, |(project, jobs)| {
+    page_with(data, |(project, jobs, asking)| {
         let none = jobs.is_empty();
         let reports: Vec<_> = jobs
             .into_iter()
             .enumerate()
-            .map(|(index, job)| import(index, &job))
+            .map(|(index, job)| import(index, &job, asking.contains(&job.id)))
             .collect();
         view! {
             <Page title="Import" project=project.clone() tab=Tab::Import>
@@ -46,14 +51,14 @@ pub fn ImportPage() -> impl IntoView {
                     <div>
                         <h1>"Import"</h1>
                         <p>
-                            "Prompts with two answers each, as JSON lines. What the file prefers is kept as judgements "
-                            "of an annotator of its own, apart from people’s."
+                            "Prompts with two or more responses each. What the file prefers is kept as judgements of an "
+                            "annotator of its own, apart from people’s; what nobody has judged waits for people."
                         </p>
                     </div>
                 </header>
                 <div class="split import-page">
                     {form(&project)}
-                    <aside class="stack">{shapes()}</aside>
+                    <aside class="stack">{shapes::shapes()}</aside>
                 </div>
                 <section class="stack" aria-labelledby="imports">
                     <h2 id="imports">"Imports"</h2>
@@ -97,13 +102,19 @@ fn form(project: &Project) -> impl IntoView + use<> {
         >
             <h2>"A file"</h2>
             <div class="field">
-                <label for="import-file">"JSON lines, plain or gzip"</label>
-                <input id="import-file" type="file" name="file" required accept=".jsonl,.ndjson,.json,.gz" />
+                <label for="import-file">"JSON lines, a JSON list or a table; plain, gzip or zip"</label>
+                <input
+                    id="import-file"
+                    type="file"
+                    name="file"
+                    required
+                    accept=".jsonl,.ndjson,.json,.csv,.tsv,.gz,.zip"
+                />
             </div>
             <div class="field">
                 <label for="import-format">"Shape of the lines"</label>
                 <select id="import-format" name="format">
-                    <option value="">"Find out from the file"</option>
+                    <option value="">"Each line by what it holds"</option>
                     {formats}
                 </select>
             </div>
@@ -132,57 +143,47 @@ fn form(project: &Project) -> impl IntoView + use<> {
     }
 }
 
-fn shapes() -> impl IntoView {
-    let shape = |format: Format, example: &'static str| {
-        view! {
-            <div>
-                <h3>{format.label()}</h3>
-                <pre tabindex="0" aria-label=format!("Example: {}", format.label())>
-                    {example}
-                </pre>
-            </div>
+/// The jobs that wait for an answer: their file is there, and no later import has taken it.
+async fn asking(jobs: &[Job]) -> Vec<Uuid> {
+    let mut asking = Vec::new();
+    let mut taken: Vec<String> = Vec::new();
+    // Newest first.
+    for job in jobs {
+        let (Ok(request), report) = (job.payload::<ImportRequest>(), job.result::<ImportReport>()) else {
+            continue;
+        };
+        let asks = report.is_some_and(|report| report.asks) && !taken.contains(&request.path);
+        if asks && context::file_exists(&request.path).await {
+            asking.push(job.id);
         }
-    };
-    view! {
-        <details class="card" open>
-            <summary>"Shapes that are read"</summary>
-            {shape(
-                Format::Trl,
-                "{\"prompt\": [{\"role\": \"user\",\n   \"content\": \"…\"}],\n \"chosen\": [{\"role\":\n   \"assistant\", …}],\n \"rejected\": [{…}]}",
-            )}
-            {shape(
-                Format::TrlImplicit,
-                "{\"chosen\": [\n   {\"role\": \"user\", …},\n   {\"role\": \"assistant\", …}],\n \"rejected\": […]}",
-            )}
-            {shape(
-                Format::Hh,
-                "{\"chosen\": \"\\n\\nHuman: …\n   \\n\\nAssistant: …\",\n \"rejected\": \"\\n\\nHuman: …\"}",
-            )}
-            <p class="small soft">
-                "Texts may be plain strings too. Also read: " <code>"margin"</code> ", " <code>"category"</code> ", "
-                <code>"language"</code> ", " <code>"chosen_model"</code> ", " <code>"rejected_model"</code>
-                ", on the line or in its " <code>"metadata"</code> "."
-            </p>
-        </details>
+        taken.push(request.path);
     }
+    asking
 }
 
-/// One import, the newest open.
-fn import(index: usize, job: &Job) -> AnyView {
+/// One import, the newest open; `asks` if it waits for an answer.
+fn import(index: usize, job: &Job, asks: bool) -> AnyView {
     let request: Option<ImportRequest> = job.payload().ok();
     let file = request.map_or_else(|| "A file".to_owned(), |request| request.file);
     if !job.state.is_final() {
         return running(job, file).into_any();
     }
     let report: Option<ImportReport> = job.result();
+    let is_question = report.as_ref().is_some_and(|report| report.asks);
     let (class, word) = match job.state {
+        State::Done if asks => ("badge", "waits for your choice"),
+        State::Done if is_question => ("badge", "read"),
         State::Done => ("badge good", "done"),
         State::Cancelled => ("badge", "cancelled"),
         _ => ("badge bad", "not imported"),
     };
-    let line = report.as_ref().map(in_short);
+    let line = report.as_ref().filter(|_| !is_question).map(in_short);
+    let question = report
+        .as_ref()
+        .filter(|_| asks)
+        .map(|report| answer::question(job, report));
     view! {
-        <details class="card import" open=index == 0>
+        <details class="card import" open=index == 0 || asks>
             <summary>
                 <span class="import-file" dir="auto">{file.clone()}</span>
                 " "
@@ -191,6 +192,7 @@ fn import(index: usize, job: &Job) -> AnyView {
                 <span class="soft">{line}</span>
             </summary>
             {job.error.clone().map(|error| view! { <p class="alert bad">{error}</p> })}
+            {question}
             {report.map(|report| details(&file, report))}
         </details>
     }
@@ -233,6 +235,7 @@ fn details(file: &str, report: ImportReport) -> impl IntoView + use<> {
         ("refused", report.refused),
         ("new prompts", report.prompts),
         ("new responses", report.responses),
+        ("new comparisons", report.comparisons),
     ]
     .into_iter()
     .map(|(name, value)| {
@@ -244,9 +247,14 @@ fn details(file: &str, report: ImportReport) -> impl IntoView + use<> {
         }
     })
     .collect();
-    let format = report
-        .format
-        .map(|format| view! { <p class="small soft">{format.label()}</p> });
+    let shapes: Vec<_> = report
+        .notes
+        .formats
+        .iter()
+        .map(|(format, &lines)| format!("{}: {}", format.label(), text::number(lines)))
+        .chain(report.notes.sentences())
+        .map(|told| view! { <p class="small soft">{told}</p> })
+        .collect();
     let unlisted = report.unlisted_faults();
     let rows: Vec<_> = report
         .faults
@@ -289,7 +297,7 @@ fn details(file: &str, report: ImportReport) -> impl IntoView + use<> {
         }
     });
     view! {
-        {format}
+        {shapes}
         <dl class="facts">{facts}</dl>
         {table}
         {(unlisted > 0)

@@ -7,6 +7,7 @@ use crate::{
     components::{Field, Page, PasswordField, page_with},
     context,
     error::AppError,
+    typed,
 };
 
 /// Asks the invited person for their account.
@@ -27,6 +28,7 @@ pub fn JoinPage() -> impl IntoView {
         })
     };
     page_with(data, |invite| {
+        let typed = typed::find();
         view! {
             <Page title="Join">
                 <div class="entrance">
@@ -38,8 +40,8 @@ pub fn JoinPage() -> impl IntoView {
                         </p>
                     </header>
                     <form class="card narrow" method="post" action=action>
-                        <Field name="name" label="Your name" max=80 autocomplete="name" autofocus=true />
-                        <Field name="email" label="Email" kind="email" autocomplete="username" />
+                        <Field name="name" label="Your name" value=typed.name max=80 autocomplete="name" autofocus=true />
+                        <Field name="email" label="Email" kind="email" value=typed.email autocomplete="username" />
                         <PasswordField new=true />
                         <button class="primary">"Create my account"</button>
                     </form>

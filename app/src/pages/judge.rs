@@ -57,7 +57,9 @@ pub fn JudgePage() -> impl IntoView {
                             view! {
                                 <details class="judge-instructions" open=new>
                                     <summary>"Instructions"</summary>
+                                    <div class="instructions-text" role="region" aria-label="Instructions" tabindex="0">
                                     <Prose html=html />
+                                </div>
                                 </details>
                             }
                         })}
@@ -111,6 +113,7 @@ async fn start(project: Uuid, asked: Asked, from: Option<OwnList>) -> Result<Sta
         project,
         user: user.id,
         seat,
+        named: asked.comparison.is_some(),
         kind,
         task,
         progress: desk.progress(kind).await?,

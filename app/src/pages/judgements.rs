@@ -13,7 +13,7 @@ use store::own_work::{OwnWork, Selection};
 use uuid::Uuid;
 
 use crate::{
-    components::{Page, Tab, page_with, path_id},
+    components::{Page, Scrolling, Tab, page_with, path_id},
     context,
     error::AppError,
     judging,
@@ -211,7 +211,7 @@ fn table(rows: Vec<Row>, list: &OwnList, project: Uuid) -> impl IntoView + use<>
         .map(|row| own_row(row, &query, changed, project))
         .collect_view();
     view! {
-        <div class="table-wrap">
+        <Scrolling label="My judgements">
             <table class="table work-table">
                 <thead>
                     <tr>
@@ -223,7 +223,7 @@ fn table(rows: Vec<Row>, list: &OwnList, project: Uuid) -> impl IntoView + use<>
                 </thead>
                 <tbody>{rows}</tbody>
             </table>
-        </div>
+        </Scrolling>
     }
 }
 

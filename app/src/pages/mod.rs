@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod assignment;
+pub mod confirm;
 pub mod corrections;
 pub mod export;
 pub mod home;

@@ -1,7 +1,10 @@
 //! A project's overview.
 
-use domain::{permission::Permission, project::ProjectSummary, user::User};
+use domain::{
+    comparison::ComparisonKind, permission::Permission, project::ProjectSummary, task::Progress, user::User,
+};
 use leptos::{prelude::*, server_fn::ServerFn};
+use store::comparison::Worklist;
 
 use crate::{
     components::{Page, Tab, page_with, path_id},
@@ -29,12 +32,17 @@ pub fn ProjectPage() -> impl IntoView {
             "" => None,
             text => Some(context::render(text).await),
         };
-        Ok((viewer, summary, flagged, instructions))
+        let list = Worklist {
+            project: &summary.project,
+            user: viewer.id,
+            kind: ComparisonKind::Pair,
+        };
+        let pairs = store.judging_progress(list).await?;
+        Ok((viewer, summary, flagged, pairs, instructions))
     };
-    page_with(
-        data,
-        |(viewer, summary, flagged, instructions)| view! { <Overview viewer summary flagged instructions /> },
-    )
+    page_with(data, |(viewer, summary, flagged, pairs, instructions)| {
+        view! { <Overview viewer summary flagged pairs instructions /> }
+    })
 }
 
 #[component]
@@ -43,6 +51,8 @@ fn Overview(
     summary: ProjectSummary,
     /// Judgements that wait for a reviewer.
     flagged: u64,
+    /// How far the viewer is with the pairs.
+    pairs: Progress,
     /// As safe HTML.
     instructions: Option<String>,
 ) -> impl IntoView {
@@ -73,12 +83,34 @@ fn Overview(
                 {fact(summary.corrections, "correction", "corrections", to("/prompts?state=corrected"))}
                 {fact(summary.runs, "training run", "training runs", to("/train"))}
             </dl>
+            {(pairs.wanted > 0).then(|| left_to_judge(pairs.remaining, &project, manages))}
             <section class="card">
                 <h2>"Instructions"</h2>
                 {instructions}
                 {manages.then(|| edit_instructions(&project))}
             </section>
         </Page>
+    }
+}
+
+/// What waits for the viewer, and why not everything does.
+fn left_to_judge(left: u64, project: &domain::project::Project, manages: bool) -> impl IntoView + use<> {
+    let (number, noun) = text::count(left, "pair is", "pairs are");
+    let each = match project.judgements_per_comparison {
+        1 => "one person".to_owned(),
+        many => format!("{many} people"),
+    };
+    let change = manages.then(|| {
+        view! {
+            " "
+            <a href=format!("/projects/{}/assignment", project.id)>"Change that"</a>
+        }
+    });
+    view! {
+        <p class="soft">
+            {format!("{number} {noun} left for you. Each comparison is judged by {each}, and nobody gets what another has in hand.")}
+            {change}
+        </p>
     }
 }
 

@@ -115,10 +115,7 @@ fn empty_project(base: &str, may_import: bool) -> impl IntoView + use<> {
 fn prompt_row(row: PromptRow, base: &str) -> impl IntoView + use<> {
     let asked = asked(&row.messages, BEGINNING);
     let turns = (row.messages.len() > 1).then(|| format!("{} turns", row.messages.len()));
-    let known: Vec<String> = [row.category, row.language, turns]
-        .into_iter()
-        .flatten()
-        .collect();
+    let known = named([row.category, row.language, turns]);
     let count = row.responses.len() as u64;
     let responses: Vec<_> = row.responses.into_iter().map(response_row).collect();
     let (number, noun) = text::count(count, "response", "responses");
@@ -128,7 +125,7 @@ fn prompt_row(row: PromptRow, base: &str) -> impl IntoView + use<> {
                 {asked}
             </a>
             <p class="cluster small soft">
-                {(!known.is_empty()).then(|| view! { <span dir="auto">{known.join(" · ")}</span> })}
+                {known}
                 {counts(row.counts)}
             </p>
             <details>
@@ -137,6 +134,12 @@ fn prompt_row(row: PromptRow, base: &str) -> impl IntoView + use<> {
             </details>
         </li>
     }
+}
+
+/// What is known of a prompt, each in a direction of its own.
+fn named(known: impl IntoIterator<Item = Option<String>>) -> Vec<AnyView> {
+    let known = known.into_iter().flatten();
+    known.map(|name| view! { <bdi>{name}</bdi> }.into_any()).collect()
 }
 
 fn response_row(response: Response) -> impl IntoView {
@@ -151,7 +154,7 @@ fn response_row(response: Response) -> impl IntoView {
 /// What was said of a prompt's comparisons, in words; what is nothing is not told.
 fn counts(counts: Counts) -> impl IntoView {
     let judged = format!(
-        "{} of {} compared",
+        "{} of {} judged",
         text::number(counts.judged),
         text::number(counts.comparisons)
     );

@@ -1,11 +1,13 @@
 //! The first visit: the owner's account.
 
 use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
 
 use crate::{
     components::{Field, Page, PasswordField, page_with},
     context,
     error::AppError,
+    typed,
 };
 
 /// Asks for the owner's account, while there is none.
@@ -19,7 +21,12 @@ pub fn SetupPage() -> impl IntoView {
             "The owner's account already exists. Please sign in.".into(),
         ))
     };
+    let code = use_query_map()
+        .with_untracked(|query| query.get("code"))
+        .unwrap_or_default();
     page_with(data, |()| {
+        let typed = typed::find();
+        let hint = "It stands in the terminal in which Touchstone was started.";
         view! {
             <Page title="Set up">
                 <div class="entrance">
@@ -30,9 +37,10 @@ pub fn SetupPage() -> impl IntoView {
                         </p>
                     </header>
                     <form class="card narrow" method="post" action="/setup">
-                        <Field name="name" label="Your name" max=80 autocomplete="name" autofocus=true />
-                        <Field name="email" label="Email" kind="email" autocomplete="username" />
+                        <Field name="name" label="Your name" value=typed.name max=80 autocomplete="name" autofocus=true />
+                        <Field name="email" label="Email" kind="email" value=typed.email autocomplete="username" />
                         <PasswordField new=true />
+                        <Field name="code" label="Set-up code" value=code hint=hint max=64 autocomplete="off" />
                         <button class="primary">"Create the owner's account"</button>
                     </form>
                 </div>

@@ -1,15 +1,16 @@
 //! Who takes part, and invitations.
 
 mod invites;
+mod tokens;
 
 use domain::{
     permission::{Permission, Role},
     user::User,
 };
 use leptos::prelude::*;
-use store::invite::ListedInvite;
+use store::{api_token::ApiToken, invite::ListedInvite};
 
-use self::invites::invitations;
+use self::{invites::invitations, tokens::TeamTokens};
 use crate::{
     components::{Page, Scrolling, page_with},
     context, text,
@@ -23,17 +24,22 @@ pub fn TeamPage() -> impl IntoView {
         let viewer = require(Permission::Invite)?;
         let store = context::store();
         let invites = store.list_invites(&viewer).await?;
-        Ok((viewer, store.list_people().await?, invites))
+        let tokens = match viewer.role.may(Permission::ManageTeam) {
+            true => store.list_all_api_tokens().await?,
+            false => Vec::new(),
+        };
+        Ok((viewer, store.list_people().await?, invites, tokens))
     };
     page_with(
         data,
-        |(viewer, people, invites)| view! { <Team viewer people invites /> },
+        |(viewer, people, invites, tokens)| view! { <Team viewer people invites tokens /> },
     )
 }
 
 #[component]
-fn Team(viewer: User, people: Vec<User>, invites: Vec<ListedInvite>) -> impl IntoView {
+fn Team(viewer: User, people: Vec<User>, invites: Vec<ListedInvite>, tokens: Vec<ApiToken>) -> impl IntoView {
     let manages = viewer.role.may(Permission::ManageTeam);
+    let holders = people.clone();
     let rows: Vec<_> = people
         .into_iter()
         .map(|person| person_row(person, &viewer, manages))
@@ -69,6 +75,7 @@ fn Team(viewer: User, people: Vec<User>, invites: Vec<ListedInvite>) -> impl Int
                     <tbody>{rows}</tbody>
                 </table>
             </Scrolling>
+            <TeamTokens tokens people=holders />
         </Page>
     }
 }

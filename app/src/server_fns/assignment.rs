@@ -30,8 +30,9 @@ pub async fn set_wanted(project: Uuid, wanted: i32) -> Result<(), AppError> {
 #[serde(default)]
 pub struct ChosenForm {
     pub project: Uuid,
-    /// One comparison alone.
+    /// One comparison alone, and the prompt from whose page it was chosen.
     pub comparison: String,
+    pub prompt: String,
     /// `pair` or `ranking`.
     pub kind: String,
     pub category: String,
@@ -77,6 +78,10 @@ pub async fn set_wanted_apart(form: ChosenForm) -> Result<(), AppError> {
         Some(wanted) => format!("{count} {noun}: {wanted} people each."),
         None => format!("{count} {noun}: as many people as in the whole project."),
     }));
-    context::redirect(&format!("/projects/{}/assignment", form.project));
+    let project = form.project;
+    context::redirect(&match form.prompt.parse::<Uuid>() {
+        Ok(prompt) => format!("/projects/{project}/prompts/{prompt}"),
+        Err(_) => format!("/projects/{project}/assignment"),
+    });
     Ok(())
 }

@@ -57,6 +57,91 @@ pub async fn cancel_import(job: Uuid) -> Result<(), AppError> {
     Ok(())
 }
 
+/// Imports a file that was read: `make` says what is made of responses that nobody has judged (`ranking`, `all-pairs` or
+/// `random-pairs`, of which so many of each prompt). Needs `ManageProjects`.
+#[server(prefix = "/fn", endpoint = "import/answer")]
+pub async fn answer_import(
+    job: Uuid,
+    make: String,
+    pairs_per_prompt: u32,
+    seed: u64,
+) -> Result<(), AppError> {
+    use domain::{formats::Making, job::JobKind, permission::Permission};
+    use store::{Store, job::NewJob};
+
+    use crate::{context, viewer};
+    let user = viewer::require(Permission::ManageProjects)?;
+    let making = Making::named(&make, pairs_per_prompt, seed)
+        .map_err(|unknown| AppError::Invalid(format!("{unknown}.")))?;
+    if making.count(2) == 0 {
+        return Err(AppError::Invalid("Draw at least one pair of each prompt.".into()));
+    }
+    let (project, mut request) = asked(job).await?;
+    request.making = Some(making);
+    request.checked = true;
+    let new = NewJob {
+        kind: JobKind::Import,
+        project_id: Some(project),
+        run_id: None,
+        payload: serde_json::json!(request),
+        created_by: Some(user.id),
+    };
+    let id = Store::enqueue_job(context::store().writer(), new).await?;
+    tracing::info!(by = %user.id, %project, job = %id, ?making, "import queued");
+    context::redirect(&format!("/projects/{project}/import"));
+    Ok(())
+}
+
+/// Removes a file that was read and is not to be imported. Needs `ManageProjects`.
+#[server(prefix = "/fn", endpoint = "import/discard")]
+pub async fn discard_import(job: Uuid) -> Result<(), AppError> {
+    use domain::permission::Permission;
+
+    use crate::{context, viewer};
+    let user = viewer::require(Permission::ManageProjects)?;
+    let (project, request) = asked(job).await?;
+    tokio::fs::remove_file(&request.path)
+        .await
+        .map_err(AppError::internal)?;
+    tracing::info!(by = %user.id, %project, %job, "upload discarded");
+    context::redirect(&format!("/projects/{project}/import"));
+    Ok(())
+}
+
+/// The import that asked what is made of its responses, with its project: one whose file is there and that no other has taken.
+#[cfg(feature = "ssr")]
+async fn asked(job: Uuid) -> Result<(Uuid, domain::import::ImportRequest), AppError> {
+    use domain::{
+        import::{ImportReport, ImportRequest},
+        job::JobKind,
+    };
+
+    use crate::context;
+    let store = context::store();
+    let found = store.find_job(job).await?;
+    let missing = || AppError::NotFound("The import was not found.".into());
+    let (JobKind::Import, Some(project)) = (found.kind, found.project_id) else {
+        return Err(missing());
+    };
+    let request: ImportRequest = found.payload().map_err(|_| missing())?;
+    if !found.result::<ImportReport>().is_some_and(|report| report.asks) {
+        return Err(missing());
+    }
+    let jobs = store.list_jobs(project, JobKind::Import, 1000).await?;
+    let is_other = |other: &domain::job::Job| {
+        other.id != job
+            && other
+                .payload::<ImportRequest>()
+                .is_ok_and(|other| other.path == request.path)
+    };
+    if jobs.iter().any(is_other) || !context::file_exists(&request.path).await {
+        return Err(AppError::Conflict(
+            "This file was imported or removed already: upload it again if you need it.".into(),
+        ));
+    }
+    Ok((project, request))
+}
+
 #[cfg(feature = "ssr")]
 impl ImportStatus {
     /// Of a job of the kind import.

@@ -1,7 +1,12 @@
 //! Anthropic's HH transcripts: `\n\nHuman: …\n\nAssistant: …`, chosen and rejected sharing all but the end.
 
-use super::{Fault, Problem, Row, fields::Fields, preference};
-use crate::prompt::{Message, Speaker};
+use super::{
+    Fault, Problem, Row,
+    answers::{self, Answer},
+    fields::Fields,
+    messages, prompt_columns,
+};
+use crate::prompt::Speaker;
 
 const HUMAN: &str = "\n\nHuman:";
 const ASSISTANT: &str = "\n\nAssistant:";
@@ -15,7 +20,9 @@ pub(super) fn looks_like_transcript(text: &str) -> bool {
 /// is the response. Where the rest holds further turns (it does in a few of the published lines, whose answers imitate
 /// the other speaker), they stay in the response as they stand, because there they are what was judged.
 pub(super) fn read(fields: &mut Fields) -> Result<Row, Fault> {
-    let (chosen, rejected) = (fields.string("chosen")?, fields.string("rejected")?);
+    // As transcripts from Windows have them.
+    let unix = |text: String| text.replace("\r\n", "\n");
+    let (chosen, rejected) = (unix(fields.string("chosen")?), unix(fields.string("rejected")?));
     if chosen == rejected {
         return Err(Problem::Identical.on(fields.line()));
     }
@@ -38,12 +45,11 @@ pub(super) fn read(fields: &mut Fields) -> Result<Row, Fault> {
     if shared == 0 {
         return Err(Problem::NoSharedPrompt.on(fields.line()));
     }
-    let message = |turn: &Turn| Message {
-        role: turn.role,
-        content: turn.content.to_owned(),
-    };
-    let prompt = chosen_turns[..shared].iter().map(message).collect();
-    preference(fields, prompt, chosen_answer, rejected_answer)
+    let turn = |turn: &Turn| messages::Turn::plain(turn.role, turn.content.to_owned());
+    let mut prompt = chosen_turns[..shared].iter().map(turn).collect();
+    prompt_columns::add_system(fields, &mut prompt)?;
+    let both = [chosen_answer, rejected_answer].map(Answer::plain);
+    answers::preference(fields, prompt, both, false)
 }
 
 struct Turn<'a> {

@@ -7,6 +7,10 @@ use super::Problem;
 /// The longest line that is read, in bytes: some 2 million words.
 pub const MAX_LINE_BYTES: usize = 16 << 20;
 
+/// The text of a line, or of another part of a file that holds one object, with its number from 1: an I/O error ends the file, a
+/// problem only the record.
+pub type Record<'a> = (u64, Result<&'a [u8], Problem>);
+
 /// Reads lines without ever holding more than one of them. Blank lines are counted but not given; a byte order mark
 /// and carriage returns are dropped.
 #[derive(Debug)]
@@ -33,11 +37,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The next line that is not blank, with its number from 1; `None` at the end of the file.
-    #[expect(
-        clippy::type_complexity,
-        reason = "an I/O error ends the file, a problem only the line"
-    )]
-    pub fn next_line(&mut self) -> io::Result<Option<(u64, Result<&[u8], Problem>)>> {
+    pub fn next_line(&mut self) -> io::Result<Option<Record<'_>>> {
         loop {
             let Some(fits) = self.fill()? else {
                 return Ok(None);

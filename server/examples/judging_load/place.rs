@@ -151,7 +151,7 @@ fn row(n: usize) -> Row {
     };
     let response = |side: &str| ResponseText {
         content: text(side),
-        model: None,
+        ..ResponseText::default()
     };
     Row {
         prompt: vec![Message {
@@ -165,5 +165,6 @@ fn row(n: usize) -> Row {
             responses: vec![0, 1],
             opinion: None,
         }],
+        ..Row::default()
     }
 }

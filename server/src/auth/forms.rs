@@ -1,25 +1,29 @@
 //! The forms of those who come and go: set-up, sign-in, sign-out, an invitation; and the theme.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-use app::{error::AppError, flash::Flash};
+use app::{error::AppError, flash::Flash, typed::Typed};
 use axum::{
     Form, Router,
-    extract::{ConnectInfo, FromRequestParts, Path, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
     response::{AppendHeaders, IntoResponse, Redirect, Response},
     routing::post,
 };
-use domain::permission::Role;
+use domain::{permission::Role, user::User};
 use serde::Deserialize;
 use store::user::NewUser;
 
 use super::{
-    backend::{AuthSession, Credentials},
+    credentials::{Checked, Credentials, check},
     password,
+    paths::{encode, local_path, path_of},
     secret::hash_secret,
+    sessions,
+    visit::Visit,
 };
-use crate::state::AppState;
+use crate::{
+    security_log::{Event, log, log_about},
+    state::AppState,
+};
 
 /// The routes of this file. None needs a permission: they are how people come to have one.
 pub fn routes() -> Router<AppState> {
@@ -42,35 +46,14 @@ pub(crate) fn refuse(state: &AppState, to: &str, error: impl Into<AppError>) -> 
     answer(state, to, Flash::failed(error.into()))
 }
 
-/// The address of the client, as far as it can be known.
-pub(crate) struct Client(IpAddr);
-
-impl FromRequestParts<AppState> for Client {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Client, Self::Rejection> {
-        let forwarded = parts
-            .headers
-            .get("x-forwarded-for")
-            .and_then(|value| value.to_str().ok());
-        let forwarded = forwarded
-            .filter(|_| state.settings.behind_proxy)
-            .and_then(|list| list.rsplit(',').next()?.trim().parse().ok());
-        let direct = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|info| info.0.ip());
-        Ok(Client(
-            forwarded.or(direct).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-        ))
-    }
-}
-
 #[derive(Deserialize)]
 struct NewAccount {
     name: String,
     email: String,
     password: String,
+    /// What the terminal shows; for the set-up alone.
+    #[serde(default)]
+    code: String,
 }
 
 #[derive(Deserialize)]
@@ -81,13 +64,8 @@ struct SignIn {
     next: String,
 }
 
-/// `POST /setup`: makes the owner's account, while there is none.
-async fn set_up(
-    State(state): State<AppState>,
-    mut session: AuthSession,
-    client: Client,
-    Form(form): Form<NewAccount>,
-) -> Response {
+/// `POST /setup`: makes the owner's account, while there is none, for whoever has the terminal's code.
+async fn set_up(State(state): State<AppState>, visit: Visit, Form(form): Form<NewAccount>) -> Response {
     if !matches!(state.store().is_fresh().await, Ok(true)) {
         return answer(
             &state,
@@ -95,55 +73,98 @@ async fn set_up(
             Flash::failed("The owner's account already exists."),
         );
     }
-    let credentials = form.credentials();
-    let new = match form.checked(&state, client).await {
+    let back = "/setup";
+    if !state.throttle.admits_address(visit.address) {
+        return again(&state, back, form.typed(), too_many());
+    }
+    if !state.setup_code.fits(&form.code) {
+        log(Event::SetupCodeWrong, None, visit.address);
+        let error = AppError::Invalid(
+            "The set-up code is not right: it stands in the terminal in which Touchstone was started.".into(),
+        );
+        return again(&state, back, form.typed(), error);
+    }
+    // From here on the link of the terminal stays in the address, so that the code need not be typed again.
+    let back = format!("/setup?code={}", encode(&form.code));
+    let typed = form.typed();
+    let new = match form.checked().await {
         Ok(new) => new,
-        Err(error) => return refuse(&state, "/setup", error),
+        Err(error) => return again(&state, &back, typed, error),
     };
     match state.store().insert_first_owner(new).await {
         Ok(owner) => {
-            tracing::info!(user = %owner.id, "owner's account made");
-            enter(&state, &mut session, credentials, "/").await
+            log(Event::OwnerMade, Some(owner.id), visit.address);
+            enter(&state, &owner, &visit, "/").await
         }
-        Err(error) => refuse(&state, "/setup", error),
+        Err(error) => again(&state, &back, typed, error),
     }
 }
 
 /// `POST /sign-in`. The answer to a wrong password is that to an unknown address.
-async fn sign_in(
-    State(state): State<AppState>,
-    mut session: AuthSession,
-    client: Client,
-    Form(form): Form<SignIn>,
-) -> Response {
+async fn sign_in(State(state): State<AppState>, visit: Visit, Form(form): Form<SignIn>) -> Response {
     let next = local_path(&form.next);
-    if !state.throttle.admits(&form.credentials.email, client.0) {
-        tracing::warn!("sign-in slowed down");
-        let flash = Flash::failed("Too many attempts. Please wait a minute.");
-        let cookie = flash.to_cookie(state.settings.secure_cookies);
-        let headers = AppendHeaders([
-            (header::SET_COOKIE, cookie),
-            (header::RETRY_AFTER, "60".to_owned()),
-        ]);
-        return (headers, Redirect::to("/sign-in")).into_response();
+    let back = match next {
+        "/" => "/sign-in".to_owned(),
+        next => format!("/sign-in?next={}", encode(next)),
+    };
+    let typed = Typed {
+        name: String::new(),
+        email: form.credentials.email.clone(),
+    };
+    if !state.throttle.admits(&form.credentials.email, visit.address) {
+        log(Event::SignInSlowed, None, visit.address);
+        let mut response = again(&state, &back, typed, too_many());
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
+        return response;
     }
-    enter(&state, &mut session, form.credentials, next).await
+    match check(state.store(), form.credentials).await {
+        Ok(Checked::Fits(user)) => enter(&state, &user, &visit, next).await,
+        Ok(wrong) => {
+            let who = match wrong {
+                Checked::Wrong(user) => Some(user.id),
+                _ => None,
+            };
+            log(Event::SignInFailed, who, visit.address);
+            let error = AppError::Invalid("Wrong email or password.".into());
+            again(&state, &back, typed, error)
+        }
+        Err(error) => failed(&error),
+    }
 }
 
 /// `POST /sign-out`.
-async fn sign_out(State(state): State<AppState>, mut session: AuthSession) -> Response {
-    if let Err(error) = session.logout().await {
-        tracing::error!(%error, "sign-out");
-        return crate::security::failure_page();
+async fn sign_out(State(state): State<AppState>, visit: Visit) -> Response {
+    if let Some(session) = &visit.session {
+        if let Err(error) = state.store().end_session(session.user_id, &session.id).await {
+            return failed(&error);
+        }
+        log(Event::SignedOut, Some(session.user_id), visit.address);
+        state.departures.announce();
     }
-    answer(&state, "/sign-in", Flash::done("You are signed out."))
+    signed_out(&state, "You are signed out.")
+}
+
+/// To the sign-in, without the session's cookie and without what the browser has kept of our pages.
+pub(crate) fn signed_out(state: &AppState, text: &str) -> Response {
+    let mut response = answer(state, "/sign-in", Flash::done(text));
+    let headers = response.headers_mut();
+    if let Ok(cookie) = header::HeaderValue::from_str(&sessions::closed(state)) {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+    if state.settings.secure_cookies {
+        // Not "storage": judgements that wait for the network are there.
+        let pages = header::HeaderValue::from_static("\"cache\"");
+        headers.insert("clear-site-data", pages);
+    }
+    response
 }
 
 /// `POST /join/{token}`: makes the account that an invitation allows.
 async fn join(
     State(state): State<AppState>,
-    mut session: AuthSession,
-    client: Client,
+    visit: Visit,
     Path(token): Path<String>,
     Form(form): Form<NewAccount>,
 ) -> Response {
@@ -151,24 +172,27 @@ async fn join(
         "/join/{}",
         token.replace(|c: char| !c.is_ascii_alphanumeric(), "")
     );
+    if !state.throttle.admits_address(visit.address) {
+        return again(&state, &back, form.typed(), too_many());
+    }
     let hash = hash_secret(&token);
     match state.store().find_open_invite(&hash).await {
         Ok(Some(_)) => {}
         Ok(None) => return refuse(&state, &back, gone()),
         Err(error) => return refuse(&state, &back, error),
     }
-    let credentials = form.credentials();
-    let new = match form.checked(&state, client).await {
+    let typed = form.typed();
+    let new = match form.checked().await {
         Ok(new) => new,
-        Err(error) => return refuse(&state, &back, error),
+        Err(error) => return again(&state, &back, typed, error),
     };
     match state.store().accept_invite(&hash, new).await {
         Ok(user) => {
-            tracing::info!(user = %user.id, role = user.role.as_str(), "joined");
-            enter(&state, &mut session, credentials, "/").await
+            log_about(Event::Joined, Some(user.id), visit.address, user.role.as_str());
+            enter(&state, &user, &visit, "/").await
         }
         Err(store::StoreError::NotFound(_)) => refuse(&state, &back, gone()),
-        Err(error) => refuse(&state, &back, error),
+        Err(error) => again(&state, &back, typed, error),
     }
 }
 
@@ -194,42 +218,39 @@ async fn change_theme(headers: HeaderMap) -> Response {
         .into_response()
 }
 
-/// Signs in and goes on to `next`.
-async fn enter(state: &AppState, session: &mut AuthSession, given: Credentials, next: &str) -> Response {
-    let failed = |error: &dyn std::fmt::Display| {
-        tracing::error!(%error, "sign-in");
-        crate::security::failure_page()
-    };
-    let account = match session.authenticate(given).await {
-        Ok(Some(account)) => account,
-        Ok(None) => {
-            let flash = Flash::failed("Wrong email or password.");
-            return answer(state, "/sign-in", flash);
+/// Opens a session and goes on to `next`.
+async fn enter(state: &AppState, user: &User, visit: &Visit, next: &str) -> Response {
+    match sessions::open(state, user, visit).await {
+        Ok(cookie) => {
+            log(Event::SignedIn, Some(user.id), visit.address);
+            let cookies = [cookie, Typed::default().to_cookie(state.settings.secure_cookies)];
+            let headers = AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie)));
+            (headers, Redirect::to(next)).into_response()
         }
-        Err(error) => return failed(&error),
-    };
-    match session.login(&account).await {
-        Ok(()) => Redirect::to(next).into_response(),
         Err(error) => failed(&error),
     }
 }
 
+/// Back to a form of ours with the reason, and with what was typed but the password.
+fn again(state: &AppState, to: &str, typed: Typed, error: impl Into<AppError>) -> Response {
+    let mut response = refuse(state, to, error);
+    if let Ok(cookie) = header::HeaderValue::from_str(&typed.to_cookie(state.settings.secure_cookies)) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
 impl NewAccount {
-    fn credentials(&self) -> Credentials {
-        Credentials {
+    fn typed(&self) -> Typed {
+        Typed {
+            name: self.name.clone(),
             email: self.email.clone(),
-            password: self.password.clone(),
         }
     }
 
     /// The account to be made, its password hashed; a trainer's unless the caller says otherwise.
-    async fn checked(self, state: &AppState, client: Client) -> Result<NewUser, AppError> {
-        if !state.throttle.admits_address(client.0) {
-            return Err(AppError::TooMany(
-                "Too many attempts. Please wait a minute.".into(),
-            ));
-        }
-        if let Some(refusal) = password::refuse(&self.password) {
+    async fn checked(self) -> Result<NewUser, AppError> {
+        if let Some(refusal) = password::refuse(&self.password, &[&self.email, &self.name]) {
             return Err(AppError::Invalid(refusal));
         }
         let password_hash = password::hash(self.password).await.map_err(AppError::internal)?;
@@ -242,45 +263,18 @@ impl NewAccount {
     }
 }
 
+fn too_many() -> AppError {
+    AppError::TooMany("Too many attempts. Please wait a minute.".into())
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Response {
+    tracing::error!(%error, "sign-in");
+    crate::security::failure_page()
+}
+
 fn gone() -> AppError {
     AppError::NotFound(
         "This invitation has been used, has ended or was cancelled. Ask whoever sent it for a new one."
             .into(),
     )
-}
-
-/// The path if it stays on this server, else the first page.
-fn local_path(path: &str) -> &str {
-    let stays = path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n']);
-    if stays { path } else { "/" }
-}
-
-/// The path and query of a URL.
-pub(crate) fn path_of(url: &str) -> &str {
-    let after_scheme = url.find("://").map_or(url, |at| &url[at + 3..]);
-    after_scheme
-        .find('/')
-        .map_or("/", |at| local_path(&after_scheme[at..]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_leads_off_this_server() {
-        for evil in [
-            "https://evil.example",
-            "//evil.example",
-            "/\\evil.example",
-            "javascript:x",
-            "",
-        ] {
-            assert_eq!(local_path(evil), "/", "{evil}");
-        }
-        assert_eq!(local_path("/projects/1?x=2"), "/projects/1?x=2");
-        assert_eq!(path_of("http://localhost:1/a?b"), "/a?b");
-        assert_eq!(path_of("http://localhost:1//evil.example"), "/");
-        assert_eq!(path_of(""), "/");
-    }
 }

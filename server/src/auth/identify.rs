@@ -9,12 +9,19 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use domain::{permission::Permission, user::User};
+use store::session::Session;
 
 use super::{
-    backend::AuthSession,
+    departures::Key,
+    paths::encode,
     secret::{TOKEN_PREFIX, hash_secret},
+    sessions,
+    visit::client,
 };
-use crate::state::AppState;
+use crate::{
+    security_log::{Event, log, log_about},
+    state::AppState,
+};
 
 /// An error as the API tells it: its status, and `{"kind": …, "message": …}`.
 #[derive(Debug)]
@@ -68,31 +75,65 @@ pub fn bearer(headers: &header::HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// Puts `Option<User>` into the request's extensions: of the API token if one is given, else of the session.
-/// A token opens the API alone, never a page or a form.
-pub async fn identify(
-    State(state): State<AppState>,
-    session: AuthSession,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let user = match bearer(request.headers()) {
-        Some(token) if request.uri().path().starts_with("/api/") => {
-            let known = match token.starts_with(TOKEN_PREFIX) {
-                true => state.store().find_user_by_token(&hash_secret(token)).await,
-                false => Ok(None),
-            };
-            match known {
-                Ok(Some(user)) if user.role.may(Permission::UseApi) => Some(user),
-                Ok(_) => return ApiError(AppError::SignedOut).into_response(),
-                Err(error) => return ApiError::from(error).into_response(),
+/// Puts `Option<User>` into the request's extensions, read anew each time: of the API token if one is given, else of the
+/// session; and beside it the session and the [`Key`]. A token opens the API alone, never a page or a form.
+pub async fn identify(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let mut user: Option<User> = None;
+    let mut session: Option<Session> = None;
+    let mut key = None;
+    match bearer(&parts.headers) {
+        Some(token) if parts.uri.path().starts_with("/api/") => {
+            let hash = hash_secret(token);
+            match holder(&state, &parts, token, &hash).await {
+                Ok(holder) => user = Some(holder),
+                Err(error) => return error.into_response(),
             }
+            key = Some(Key::Token(hash));
         }
-        Some(_) => None,
-        None => session.user.map(|account| account.user),
+        Some(_) => {}
+        None => match sessions::find(state.store(), state.settings.secure_cookies, &parts.headers).await {
+            Ok(Some((found, owner))) => {
+                key = Some(Key::Session(found.id.clone()));
+                (session, user) = (Some(found), Some(owner));
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(%error, "who asks");
+                return crate::security::failure_page();
+            }
+        },
+    }
+    parts.extensions.insert(user);
+    parts.extensions.insert(session);
+    parts.extensions.insert(key);
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// Who holds a token, if it opens this address.
+async fn holder(state: &AppState, parts: &Parts, token: &str, hash: &str) -> Result<User, ApiError> {
+    let known = match token.starts_with(TOKEN_PREFIX) {
+        true => state.store().find_user_by_token(hash).await?,
+        false => None,
     };
-    request.extensions_mut().insert(user);
-    next.run(request).await
+    let from = client(parts, state);
+    match known {
+        Some((user, scope)) if user.role.may(Permission::UseApi) => {
+            if scope.opens(parts.uri.path()) {
+                return Ok(user);
+            }
+            log_about(Event::TokenRefused, Some(user.id), from, "out of scope");
+            Err(ApiError(AppError::Forbidden))
+        }
+        Some((user, _)) => {
+            log_about(Event::TokenRefused, Some(user.id), from, "role");
+            Err(ApiError(AppError::SignedOut))
+        }
+        None => {
+            log(Event::TokenRefused, None, from);
+            Err(ApiError(AppError::SignedOut))
+        }
+    }
 }
 
 /// Sends visitors of pages to where they can sign in, or to the set-up while nobody has an account.
@@ -133,16 +174,4 @@ pub async fn gate(State(state): State<AppState>, request: Request, next: Next) -
             crate::security::failure_page()
         }
     }
-}
-
-/// Percent-encodes what has a meaning in a query.
-fn encode(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(byte).to_string()
-            }
-            other => format!("%{other:02X}"),
-        })
-        .collect()
 }

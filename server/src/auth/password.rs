@@ -30,13 +30,30 @@ pub enum PasswordError {
     Interrupted,
 }
 
-/// Why this cannot be a password, if it cannot.
-pub fn refuse(password: &str) -> Option<String> {
+/// Guesses that a password must withstand, as a power of ten: those that fall sooner are on lists of common ones, or are
+/// such a word with a digit or two.
+const LEAST_GUESSES_LOG10: f64 = 8.0;
+
+/// Why this cannot be a password, if it cannot. `own` is what others know of its owner: address, name.
+pub fn refuse(password: &str, own: &[&str]) -> Option<String> {
     if password.chars().count() < MIN_LENGTH {
         return Some(format!("A password has at least {MIN_LENGTH} characters."));
     }
     if password.len() > MAX_LENGTH {
         return Some(format!("A password has at most {MAX_LENGTH} bytes."));
+    }
+    let is_own = |own: &&str| !own.trim().is_empty() && own.trim().eq_ignore_ascii_case(password.trim());
+    if own.iter().any(is_own) {
+        return Some("A password must not be your own name or address.".into());
+    }
+    let mut known: Vec<&str> = own.iter().flat_map(|text| text.split(['@', '.', ' '])).collect();
+    known.extend(own);
+    known.push("touchstone");
+    if zxcvbn::zxcvbn(password, &known).guesses_log10() < LEAST_GUESSES_LOG10 {
+        return Some(
+            "This password is too easy to guess: take a few words that have nothing to do with each other."
+                .into(),
+        );
     }
     None
 }
@@ -83,6 +100,34 @@ fn compute(password: &str) -> Result<String, PasswordError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn common_passwords_and_ones_own_address_are_refused() {
+        let own = ["olga.owner@example.org", "Olga Owner"];
+        for weak in [
+            "1234567890",
+            "password123",
+            "qwertyuiop",
+            "aaaaaaaaaaaa",
+            "abcdefghij",
+            "olga.owner@example.org",
+            "OLGA.OWNER@EXAMPLE.ORG",
+            "olga owner",
+            "olgaowner1",
+            "touchstone1",
+            "short",
+        ] {
+            assert!(refuse(weak, &own).is_some(), "{weak}");
+        }
+        for strong in [
+            "a few words do well",
+            "quite another one",
+            "nine tall birches",
+            "slate streak gold",
+        ] {
+            assert_eq!(refuse(strong, &own), None, "{strong}");
+        }
+    }
 
     #[tokio::test]
     async fn a_password_fits_its_own_hash_alone() {

@@ -1,124 +1,78 @@
-//! The session layer's store, over ours. The database has only the SHA-256 of a session's identifier, so that a copy
-//! of it opens no session.
+//! Sessions of browsers: a random secret in a cookie, its SHA-256 in the database, so that a copy of the database opens
+//! no session. Each signing in makes a new secret, and ends the session that the browser had.
 
-use std::fmt;
-
-use async_trait::async_trait;
-use store::{Store, session::SessionRow};
-use tower_sessions::{
-    SessionStore,
-    cookie::time::OffsetDateTime,
-    session::{Id, Record},
-    session_store::{Error, Result},
+use axum::http::{HeaderMap, header};
+use domain::user::User;
+use store::{
+    Store, StoreError,
+    session::{LONGEST_MS, NewSession, Session},
 };
 
-use super::secret::hash_secret;
+use super::{
+    secret::{hash_secret, new_secret},
+    visit::Visit,
+};
+use crate::state::AppState;
 
-/// Sessions in the database.
-#[derive(Clone)]
-pub struct Sessions(pub Store);
+/// Opens a session for `user` in this browser; gives the cookie to be set.
+pub async fn open(state: &AppState, user: &User, visit: &Visit) -> Result<String, StoreError> {
+    if let Some(old) = &visit.session {
+        state.store().end_session(old.user_id, &old.id).await?;
+    }
+    let secret = new_secret();
+    let new = NewSession {
+        id: hash_secret(&secret),
+        user_id: user.id,
+        agent: visit.agent.clone(),
+        address: visit.address.to_string(),
+    };
+    state.store().insert_session(new).await?;
+    Ok(cookie(state, &secret, LONGEST_MS / 1000))
+}
 
-impl fmt::Debug for Sessions {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Sessions")
+/// The cookie that takes a session's secret away from the browser.
+pub fn closed(state: &AppState) -> String {
+    cookie(state, "", 0)
+}
+
+/// The session of a request and whose it is.
+pub async fn find(
+    store: &Store,
+    secure: bool,
+    headers: &HeaderMap,
+) -> Result<Option<(Session, User)>, StoreError> {
+    match secret(secure, headers) {
+        Some(secret) => store.find_session(&hash_secret(secret)).await,
+        None => Ok(None),
     }
 }
 
-#[async_trait]
-impl SessionStore for Sessions {
-    async fn create(&self, record: &mut Record) -> Result<()> {
-        while !self.0.insert_session(row(record)?).await.map_err(backend)? {
-            record.id = Id::default();
-        }
-        Ok(())
-    }
-
-    async fn save(&self, record: &Record) -> Result<()> {
-        self.0.save_session(row(record)?).await.map_err(backend)
-    }
-
-    async fn load(&self, id: &Id) -> Result<Option<Record>> {
-        let Some(row) = self.0.find_session(&key(id)).await.map_err(backend)? else {
-            return Ok(None);
-        };
-        let expiry_date = OffsetDateTime::from_unix_timestamp_nanos(i128::from(row.expires_at) * 1_000_000)
-            .map_err(|error| Error::Decode(error.to_string()))?;
-        Ok(Some(Record {
-            id: *id,
-            data: serde_json::from_value(row.data).map_err(|error| Error::Decode(error.to_string()))?,
-            expiry_date,
-        }))
-    }
-
-    async fn delete(&self, id: &Id) -> Result<()> {
-        self.0.delete_session(&key(id)).await.map_err(backend)
-    }
+/// Whether a request brings a session's cookie, in force or not.
+pub fn is_brought(secure: bool, headers: &HeaderMap) -> bool {
+    secret(secure, headers).is_some()
 }
 
-fn row(record: &Record) -> Result<SessionRow> {
-    Ok(SessionRow {
-        id: key(&record.id),
-        data: serde_json::to_value(&record.data).map_err(|error| Error::Encode(error.to_string()))?,
-        expires_at: (record.expiry_date.unix_timestamp_nanos() / 1_000_000) as i64,
-    })
+fn secret(secure: bool, headers: &HeaderMap) -> Option<&str> {
+    let pairs = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    let (_, secret) = pairs.into_iter().find(|(key, _)| *key == name(secure))?;
+    Some(secret).filter(|secret| !secret.is_empty())
 }
 
-fn key(id: &Id) -> String {
-    hash_secret(&id.to_string())
+/// With `__Host-` a browser takes the cookie from this host alone, over TLS alone: no neighbouring domain can plant one.
+fn name(secure: bool) -> &'static str {
+    if secure { "__Host-session" } else { "session" }
 }
 
-fn backend(error: store::StoreError) -> Error {
-    Error::Backend(error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use store::TestDb;
-    use tower_sessions::cookie::time::Duration;
-
-    use super::*;
-
-    fn record(seconds: i64) -> Record {
-        let at = OffsetDateTime::now_utc() + Duration::seconds(seconds);
-        Record {
-            id: Id::default(),
-            data: [("k".to_owned(), serde_json::json!({"v": 1}))].into(),
-            expiry_date: at.replace_millisecond(7).expect("a millisecond"),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_session_is_kept_changed_and_ended() {
-        for db in TestDb::each().await {
-            let sessions = Sessions(db.store());
-            let mut kept = record(60);
-            sessions.create(&mut kept).await.unwrap();
-            let loaded = sessions.load(&kept.id).await.unwrap().unwrap();
-            assert_eq!(loaded.data, kept.data);
-            kept.data.insert("more".into(), serde_json::json!(true));
-            sessions.save(&kept).await.unwrap();
-            assert_eq!(sessions.load(&kept.id).await.unwrap().unwrap().data.len(), 2);
-            sessions.delete(&kept.id).await.unwrap();
-            assert!(sessions.load(&kept.id).await.unwrap().is_none());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_taken_identifier_is_replaced_and_an_expired_session_is_gone() {
-        for db in TestDb::each().await {
-            let sessions = Sessions(db.store());
-            let mut first = record(60);
-            sessions.create(&mut first).await.unwrap();
-            let mut second = Record {
-                id: first.id,
-                ..record(60)
-            };
-            sessions.create(&mut second).await.unwrap();
-            assert_ne!(first.id, second.id);
-            let mut old = record(-60);
-            sessions.create(&mut old).await.unwrap();
-            assert!(sessions.load(&old.id).await.unwrap().is_none());
-            assert_eq!(db.delete_expired_sessions().await.unwrap(), 1);
-        }
-    }
+fn cookie(state: &AppState, secret: &str, seconds: i64) -> String {
+    let secure = state.settings.secure_cookies;
+    let mark = if secure { "; Secure" } else { "" };
+    format!(
+        "{}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{mark}",
+        name(secure)
+    )
 }

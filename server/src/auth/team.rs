@@ -19,16 +19,27 @@ use super::{
     Viewer,
     forms::{answer, refuse},
     secret::{hash_secret, new_secret},
+    visit::Visit,
 };
-use crate::state::AppState;
+use crate::{
+    address::BaseUrl,
+    security_log::{Event, log_about},
+    state::AppState,
+};
 
 const PAGE: &str = "/team";
 
-/// The routes of this file.
+/// The routes of this file that give nobody anything.
 pub fn routes() -> Router<AppState> {
     Router::new()
-        .route("/team/invites", post(invite))
         .route("/team/invites/{id}/cancel", post(cancel_invite))
+        .route("/team/tokens/{id}/revoke", post(revoke_token))
+}
+
+/// The routes of this file that change who may do what.
+pub fn routes_of_rank() -> Router<AppState> {
+    Router::new()
+        .route("/team/invites", post(invite))
         .route("/team/people/{id}/role", post(change_role))
         .route("/team/people/{id}/disable", post(disable))
         .route("/team/people/{id}/enable", post(enable))
@@ -82,7 +93,13 @@ fn role_of(text: &str) -> Result<Role, StoreError> {
 }
 
 /// `POST /team/invites` (permission: Invite): a link, shown on the next page, this once.
-async fn invite(State(state): State<AppState>, viewer: Viewer, Form(form): Form<InviteForm>) -> Response {
+async fn invite(
+    State(state): State<AppState>,
+    viewer: Viewer,
+    visit: Visit,
+    base: BaseUrl,
+    Form(form): Form<InviteForm>,
+) -> Response {
     let maker = match viewer.may(Permission::Invite) {
         Ok(maker) => maker,
         Err(error) => return error.into_response(),
@@ -94,11 +111,14 @@ async fn invite(State(state): State<AppState>, viewer: Viewer, Form(form): Form<
     };
     match made {
         Ok(invite) => {
-            tracing::info!(
-                by = %maker.id, invite = %invite.id, role = invite.role.as_str(), uses = invite.uses_allowed,
-                "invited"
+            let about = format!(
+                "{} {} for {}",
+                invite.id,
+                invite.role.as_str(),
+                invite.uses_allowed
             );
-            let link = format!("{}/join/{token}", state.services.public_url);
+            log_about(Event::Invited, Some(maker.id), visit.address, about);
+            let link = format!("{}/join/{token}", base.0);
             answer(&state, PAGE, Flash::secret(whom_to_send(&invite), link))
         }
         Err(error) => refuse(&state, PAGE, error),
@@ -119,14 +139,19 @@ fn whom_to_send(invite: &Invite) -> String {
 }
 
 /// `POST /team/invites/{id}/cancel` (permission: Invite): one's own, or for owners anyone's.
-async fn cancel_invite(State(state): State<AppState>, viewer: Viewer, Path(id): Path<Uuid>) -> Response {
+async fn cancel_invite(
+    State(state): State<AppState>,
+    viewer: Viewer,
+    visit: Visit,
+    Path(id): Path<Uuid>,
+) -> Response {
     let user = match viewer.may(Permission::Invite) {
         Ok(user) => user,
         Err(error) => return error.into_response(),
     };
     match state.store().cancel_invite(&user, id).await {
         Ok(()) => {
-            tracing::info!(by = %user.id, invite = %id, "invitation cancelled");
+            log_about(Event::InvitationEnded, Some(user.id), visit.address, id);
             answer(
                 &state,
                 PAGE,
@@ -137,10 +162,32 @@ async fn cancel_invite(State(state): State<AppState>, viewer: Viewer, Path(id): 
     }
 }
 
+/// `POST /team/tokens/{id}/revoke`: anybody's API token.
+async fn revoke_token(
+    State(state): State<AppState>,
+    viewer: Viewer,
+    visit: Visit,
+    Path(id): Path<Uuid>,
+) -> Response {
+    let owner = match viewer.may(Permission::ManageTeam) {
+        Ok(owner) => owner,
+        Err(error) => return error.into_response(),
+    };
+    match state.store().revoke_api_token(None, id).await {
+        Ok(()) => {
+            log_about(Event::TokenRevoked, Some(owner.id), visit.address, id);
+            state.departures.announce();
+            answer(&state, PAGE, Flash::done("The token no longer works."))
+        }
+        Err(error) => refuse(&state, PAGE, error),
+    }
+}
+
 /// `POST /team/people/{id}/role`.
 async fn change_role(
     State(state): State<AppState>,
     viewer: Viewer,
+    visit: Visit,
     Path(id): Path<Uuid>,
     Form(form): Form<RoleForm>,
 ) -> Response {
@@ -154,7 +201,9 @@ async fn change_role(
     };
     match changed {
         Ok(()) => {
-            tracing::info!(by = %owner.id, user = %id, role = form.role, "role changed");
+            let about = format!("{id} {}", form.role);
+            log_about(Event::RoleChanged, Some(owner.id), visit.address, about);
+            state.departures.announce();
             answer(&state, PAGE, Flash::done("The role is changed."))
         }
         Err(error) => refuse(&state, PAGE, error),
@@ -162,28 +211,46 @@ async fn change_role(
 }
 
 /// `POST /team/people/{id}/disable`: out at once, on every device.
-async fn disable(State(state): State<AppState>, viewer: Viewer, Path(id): Path<Uuid>) -> Response {
-    set_disabled(state, viewer, id, true).await
+async fn disable(
+    State(state): State<AppState>,
+    viewer: Viewer,
+    visit: Visit,
+    Path(id): Path<Uuid>,
+) -> Response {
+    set_disabled(state, (viewer, visit), id, true).await
 }
 
 /// `POST /team/people/{id}/enable`.
-async fn enable(State(state): State<AppState>, viewer: Viewer, Path(id): Path<Uuid>) -> Response {
-    set_disabled(state, viewer, id, false).await
+async fn enable(
+    State(state): State<AppState>,
+    viewer: Viewer,
+    visit: Visit,
+    Path(id): Path<Uuid>,
+) -> Response {
+    set_disabled(state, (viewer, visit), id, false).await
 }
 
-async fn set_disabled(state: AppState, viewer: Viewer, id: Uuid, disabled: bool) -> Response {
+async fn set_disabled(
+    state: AppState,
+    (viewer, visit): (Viewer, Visit),
+    id: Uuid,
+    disabled: bool,
+) -> Response {
     let owner = match viewer.may(Permission::ManageTeam) {
         Ok(owner) => owner,
         Err(error) => return error.into_response(),
     };
     match state.store().set_disabled(id, disabled).await {
         Ok(()) => {
-            tracing::info!(by = %owner.id, user = %id, disabled, "account changed");
-            let text = if disabled {
-                "The account is disabled."
-            } else {
-                "The account is open again."
+            let (event, text) = match disabled {
+                true => (
+                    Event::AccountDisabled,
+                    "The account is disabled; its API tokens have ended.",
+                ),
+                false => (Event::AccountOpened, "The account is open again."),
             };
+            log_about(event, Some(owner.id), visit.address, id);
+            state.departures.announce();
             answer(&state, PAGE, Flash::done(text))
         }
         Err(error) => refuse(&state, PAGE, error),

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use domain::permission::Role;
-use store::user::NewUser;
+use store::user::{Kept, NewUser};
 
 use super::open_store;
 use crate::{auth::password, base_model, config::Config};
@@ -48,7 +48,7 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     let store = open_store(&config).await?;
     match args.action {
         Action::AddUser { email, name, role } => {
-            let password_hash = read_password().await?;
+            let password_hash = read_password(&email).await?;
             let name = name.unwrap_or_else(|| email.split('@').next().unwrap_or(&email).to_owned());
             let new = NewUser {
                 name,
@@ -63,8 +63,12 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
             let Some((user, _)) = store.find_credentials(&email).await? else {
                 bail!("nobody has the email address {email}");
             };
-            store.set_password_hash(user.id, &read_password().await?).await?;
-            println!("{} has a new password", user.name);
+            let hash = read_password(&email).await?;
+            store.set_password_hash(user.id, &hash, Kept::default()).await?;
+            println!(
+                "{} has a new password; their sessions and API tokens have ended",
+                user.name
+            );
         }
         Action::ListUsers => {
             for user in store.list_people().await? {
@@ -91,13 +95,13 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     Ok(store.close().await?)
 }
 
-async fn read_password() -> anyhow::Result<String> {
+async fn read_password(email: &str) -> anyhow::Result<String> {
     let mut line = String::new();
     std::io::stdin()
         .read_line(&mut line)
         .context("no password on standard input")?;
     let password = line.trim_end_matches(['\r', '\n']);
-    if let Some(refusal) = password::refuse(password) {
+    if let Some(refusal) = password::refuse(password, &[email]) {
         bail!("{refusal}");
     }
     Ok(password::hash(password.to_owned()).await?)

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::train_files::tell_left_out;
 use crate::hub;
+use crate::reading::Input;
 use crate::standalone::{
     preference_files::{self, Preferences},
     progress::Progress,
@@ -54,10 +55,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
 fn evaluate(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    let read: Vec<Preferences> = args
-        .data
+    let data = Input::all_at(&args.data)?;
+    let read: Vec<Preferences> = data
         .iter()
-        .map(|file| preference_files::read(std::slice::from_ref(file), args.on_error))
+        .map(|input| preference_files::read(&[input.path().to_owned()], args.on_error))
         .collect::<anyhow::Result<_>>()?;
     read.iter().for_each(|one| tell_left_out(&one.left_out));
     let scorer = hub::load_scorer(&args.model, args.precision, args.device)?;

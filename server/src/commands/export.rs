@@ -3,15 +3,15 @@
 use std::{
     fs::File,
     io::{BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use domain::export::{ExportChoice, JudgementSource};
 use futures::TryStreamExt;
 
 use super::open_store;
-use crate::config::Config;
+use crate::{config::Config, reading::in_words};
 
 /// The command's own flags.
 #[derive(Debug, clap::Args)]
@@ -44,12 +44,32 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     let Some(out) = args.out else {
         return write(chunks, std::io::stdout().lock()).await;
     };
-    let mut partial = out.clone().into_os_string();
-    partial.push(".partial");
-    let file = File::create(&partial).with_context(|| format!("cannot write {}", out.display()))?;
+    let unwritten = |why: &str| anyhow!("cannot write {}: {why}", out.display());
+    if out.is_dir() {
+        return Err(unwritten("it is a folder; name a file in it"));
+    }
+    let partial = Partial::beside(&out);
+    let file = File::create(&partial.0).map_err(|error| unwritten(&in_words(&error)))?;
     write(chunks, BufWriter::new(file)).await?;
-    std::fs::rename(&partial, &out)?;
+    std::fs::rename(&partial.0, &out).map_err(|error| unwritten(&in_words(&error)))?;
     Ok(())
+}
+
+/// What is written until it is complete; gone when dropped.
+struct Partial(PathBuf);
+
+impl Partial {
+    fn beside(out: &Path) -> Partial {
+        let mut name = out.to_owned().into_os_string();
+        name.push(".partial");
+        Partial(name.into())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
 }
 
 async fn write(
@@ -58,8 +78,9 @@ async fn write(
 ) -> anyhow::Result<()> {
     let mut chunks = std::pin::pin!(chunks);
     while let Some(chunk) = chunks.try_next().await? {
-        out.write_all(&chunk)?;
+        out.write_all(&chunk)
+            .map_err(|error| anyhow!("cannot write: {}", in_words(&error)))?;
     }
-    out.flush()?;
-    Ok(())
+    out.flush()
+        .map_err(|error| anyhow!("cannot write: {}", in_words(&error)))
 }

@@ -79,7 +79,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("touchstone: {}", without_codes(&format!("{error:#}")));
+            eprintln!("touchstone: {}", without_codes(&told_once(&error)));
             ExitCode::FAILURE
         }
     }
@@ -93,5 +93,45 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
         .with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
     Store::connect(&config.database_url())
         .await
-        .context("cannot open the database")
+        .with_context(|| format!("cannot open the database {}", config.database_name()))
+}
+
+/// The causes of an error, one after the other; what a cause only repeats of the one before is left out.
+fn told_once(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told.push_str(": ");
+            told.push_str(&cause);
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_that_cannot_be_opened_is_named_once() {
+        let folder = std::env::temp_dir().join(format!("touchstone-none-{}", uuid::Uuid::new_v4().simple()));
+        let line = ["touchstone", "migrate", "--data-dir"];
+        let mut cli = Cli::parse_from(
+            line.map(std::ffi::OsString::from)
+                .into_iter()
+                .chain([folder.clone().into()]),
+        );
+        cli.config.database_url = Some("sqlite:/nowhere/at/all.db".into());
+        let told = told_once(&open_store(&cli.config).await.unwrap_err());
+        assert!(
+            told.starts_with("cannot open the database sqlite:/nowhere/at/all.db: "),
+            "{told}"
+        );
+        assert_eq!(told.matches("unable to open").count(), 1, "{told}");
+        cli.config.database_url = Some("postgres://me:secret@127.0.0.1:1/x".into());
+        assert_eq!(cli.config.database_name(), "postgres://127.0.0.1:1/x");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -5,9 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use domain::{
-    formats::{Format, Lines},
+    formats::{Problem, Row, RowReader},
     run::{Device, Precision},
     score::{PromptText, ScoreItem, Scored},
 };
@@ -16,7 +16,11 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
-    config::Config, hub, model, scoring::examples, standalone::refused::refusal,
+    config::Config,
+    hub, model,
+    reading::{ReadError, Records},
+    scoring::examples,
+    standalone::refused::refusal,
     worker::jobs::train::run_folder,
 };
 
@@ -26,11 +30,12 @@ const BATCH: usize = 64;
 /// How standard input is called where a line of it is at fault.
 const INPUT: &str = "standard input";
 
-/// The command's own flags. Reads JSON lines from standard input and writes one line for each to standard output:
+/// The command's own flags. Reads what import reads (JSON lines, a JSON list, a table; plain or gzip) from standard input and writes
+/// one line for each to standard output:
 /// `{"prompt": "…" or [{"role", "content"}], "responses": ["…"]}` becomes `{"scores": [{"reward", "tokens",
 /// "cut_tokens"}]}`, with the "spread" of an ensemble; a line of preference, TRL's or Anthropic's HH, becomes
 /// `{"chosen": reward, "rejected": reward}` (null where both are the same text), with "chosen_spread" and "rejected_spread" of an
-/// ensemble. Its other fields, such as an "id", are handed on.
+/// ensemble. Its other fields, such as an "id", are handed on. A line that cannot be read becomes {"error": why}; the others are scored.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The run whose model scores.
@@ -77,67 +82,86 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || score_lines(&folder, args.precision, args.device)).await?
 }
 
+/// Scores what can be read; a line that cannot says why in its place, and the command fails at the end.
 fn score_lines(folder: &Path, precision: Precision, device: Device) -> anyhow::Result<()> {
+    let unread = |error: ReadError| anyhow!("cannot read {INPUT}: {error}");
     let scorer = hub::load_scorer(folder, precision, device)?;
-    let mut lines = Lines::new(std::io::stdin().lock());
+    let mut records = Records::of_stream(std::io::stdin()).map_err(unread)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let (mut lines, mut refused, mut ending) = (0, 0, Ok(()));
     loop {
         let mut batch = Vec::new();
-        while batch.len() < BATCH
-            && let Some((number, line)) = lines.next_line().context("cannot read standard input")?
-        {
-            let line = line.map_err(|problem| anyhow!(problem.on(number).located(INPUT)))?;
-            let line = read(number, line)?;
-            check(&scorer, &line)?;
-            batch.push(line);
+        while batch.len() < BATCH && ending.is_ok() {
+            match records.next_record() {
+                Ok(Some((number, record))) => batch.push(line(&scorer, number, record)),
+                Ok(None) => break,
+                // What came before is scored all the same.
+                Err(error) => ending = Err(unread(error)),
+            }
         }
         if batch.is_empty() {
-            return Ok(out.flush()?);
+            break;
         }
+        lines += batch.len();
+        refused += batch.iter().filter(|line| line.is_err()).count();
         for answer in answers(&scorer, batch)? {
             serde_json::to_writer(&mut out, &answer)?;
             out.write_all(b"\n")?;
         }
         out.flush()?;
     }
+    out.flush()?;
+    ending?;
+    match refused {
+        0 => Ok(()),
+        refused => bail!("{refused} of {lines} lines are not scored: each says why in its place"),
+    }
 }
 
-/// A line of either kind.
-fn read(number: u64, line: &[u8]) -> anyhow::Result<Line> {
-    let (asked, item) = read_item(number, line)?;
-    let mut others: Map<String, Value> = serde_json::from_slice(line).unwrap_or_default();
+/// A line that can be scored, or the sentence why it cannot.
+fn line(scorer: &Scorer, number: u64, record: Result<&[u8], Problem>) -> Result<Line, String> {
+    let read = record
+        .map_err(|problem| problem.on(number).located(INPUT))
+        .and_then(|record| read(number, record));
+    let checked = read.and_then(|line| match check(scorer, &line) {
+        Ok(()) => Ok(line),
+        Err(error) => Err(error.to_string()),
+    });
+    if let Err(sentence) = &checked {
+        eprintln!("not scored: {sentence}");
+    }
+    checked
+}
+
+/// A line of any shape that import reads.
+fn read(number: u64, record: &[u8]) -> Result<Line, String> {
+    let mut others: Map<String, Value> = serde_json::from_slice(record).unwrap_or_default();
     others.retain(|field, _| !SCORED.contains(&field.as_str()));
+    let (asked, examples) = match RowReader::default().read(number, record) {
+        Ok(row) if row.is_unjudged() => (Asked::Responses, asked_of(row)),
+        Ok(row) => (Asked::Preference, asked_of(row)),
+        Err(fault) if fault.broken => return Err(fault.located(INPUT)),
+        Err(fault) => {
+            eprintln!("not scored: {}", fault.located(INPUT));
+            (Asked::Nothing, Vec::new())
+        }
+    };
     Ok(Line {
         number,
         asked,
         others,
-        examples: examples(item.into_iter().collect()),
+        examples,
     })
 }
 
-fn read_item(number: u64, line: &[u8]) -> anyhow::Result<(Asked, Option<ScoreItem>)> {
-    let Some(format) = Format::detect(line) else {
-        let item: ScoreItem = serde_json::from_slice(line).map_err(|error| {
-            // The line is all that serde_json sees: it is always its first.
-            let error = error.to_string().replace(" at line 1 column ", " at byte ");
-            anyhow!("{INPUT}:{number}: {error}")
-        })?;
-        return Ok((Asked::Responses, Some(item)));
-    };
-    match format.read(number, line) {
-        Ok(row) => {
-            let item = ScoreItem {
-                prompt: PromptText::Conversation(row.prompt),
-                responses: row.responses.into_iter().map(|one| one.content).collect(),
-            };
-            Ok((Asked::Preference, Some(item)))
-        }
-        Err(fault) if fault.broken => Err(anyhow!(fault.located(INPUT))),
-        Err(fault) => {
-            eprintln!("not scored: {}", fault.located(INPUT));
-            Ok((Asked::Nothing, None))
-        }
-    }
+/// A prompt without words before responses is none.
+fn asked_of(row: Row) -> Vec<Example> {
+    let is_none = row.is_unjudged() && matches!(&row.prompt[..], [only] if only.content.is_empty());
+    let prompt = if is_none { Vec::new() } else { row.prompt };
+    examples(vec![ScoreItem {
+        prompt: PromptText::Conversation(prompt),
+        responses: row.responses.into_iter().map(|one| one.content).collect(),
+    }])
 }
 
 /// Whether the model can read a line's conversations.
@@ -153,7 +177,14 @@ fn check(scorer: &Scorer, line: &Line) -> anyhow::Result<()> {
 }
 
 /// Scores lines together; each becomes an answer.
-fn answers(scorer: &Scorer, mut lines: Vec<Line>) -> anyhow::Result<Vec<Map<String, Value>>> {
+fn answers(scorer: &Scorer, batch: Vec<Result<Line, String>>) -> anyhow::Result<Vec<Map<String, Value>>> {
+    let (mut lines, mut refused) = (Vec::new(), Vec::new());
+    for (place, line) in batch.into_iter().enumerate() {
+        match line {
+            Ok(line) => lines.push(line),
+            Err(sentence) => refused.push((place, sentence)),
+        }
+    }
     let counts: Vec<usize> = lines.iter().map(|line| line.examples.len()).collect();
     let examples: Vec<Example> = lines
         .iter_mut()
@@ -175,9 +206,13 @@ fn answers(scorer: &Scorer, mut lines: Vec<Line>) -> anyhow::Result<Vec<Map<Stri
         })?;
     let mut scored = scored.iter().map(model::scored);
     let answered = lines.into_iter().zip(counts);
-    Ok(answered
+    let mut answers: Vec<_> = answered
         .map(|(line, count)| answer(line, scored.by_ref().take(count).collect()))
-        .collect())
+        .collect();
+    for (place, sentence) in refused {
+        answers.insert(place, Map::from_iter([("error".to_owned(), json!(sentence))]));
+    }
+    Ok(answers)
 }
 
 fn answer(line: Line, scored: Vec<Scored>) -> Map<String, Value> {

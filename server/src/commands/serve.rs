@@ -1,6 +1,6 @@
 //! `touchstone serve`.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context;
 use app::context::Services;
@@ -11,6 +11,7 @@ use crate::{
     auth::secret::hash_secret,
     config::{Config, ServeConfig},
     housekeeping::keep_house,
+    limits::connections::{self, Limits},
     rendering::Renderer,
     router::router,
     site::Site,
@@ -39,8 +40,13 @@ pub async fn run(config: Config, Args { serve }: Args) -> anyhow::Result<()> {
     let public_url = serve.public_url(listening);
     let settings = Settings {
         secure_cookies: serve.secure_cookies(),
-        behind_proxy: serve.behind_proxy,
+        address_is_guessed: serve.public_url.is_none(),
+        trusted_proxies: serve.proxies().into(),
         max_upload_mb: serve.max_upload_mb,
+    };
+    let limits = Limits {
+        proxies: serve.proxies(),
+        ..Limits::default()
     };
     let services = Services {
         store: store.clone(),
@@ -59,17 +65,20 @@ pub async fn run(config: Config, Args { serve }: Args) -> anyhow::Result<()> {
     let worker = WorkerContext::new(store.clone(), &config.data_dir, config.base_model.clone());
     let working = (!serve.no_worker).then(|| tokio::spawn(worker.work(stopped)));
     let house = tokio::spawn(keep_house(store.clone(), config.data_dir.clone()));
-    println!("Touchstone is at {public_url}");
+    if store.is_fresh().await? {
+        let code = state.setup_code.as_str();
+        println!("Set Touchstone up at {public_url}/setup?code={code}");
+        println!("The set-up code is {code}");
+    } else {
+        println!("Touchstone is at {public_url}");
+    }
     tracing::info!(%listening, "serving");
-    let service = router(state, site).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(async move {
-            stop_signal().await;
-            stop.send_replace(true);
-            crate::worker::live::end_all();
-        })
-        .await
-        .context("serving failed")?;
+    let stop = async move {
+        stop_signal().await;
+        stop.send_replace(true);
+        crate::worker::live::end_all();
+    };
+    connections::serve(listener, router(state, site), limits, stop).await;
     house.abort();
     if let Some(working) = working {
         working.await.context("the worker panicked")?;

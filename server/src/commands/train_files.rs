@@ -17,6 +17,7 @@ use super::{serve::stop_signal, setting_flags::SettingFlags};
 use crate::{
     folder_lock::FolderLock,
     hub,
+    reading::Input,
     standalone::{
         curves,
         history::{History, Recorder},
@@ -91,7 +92,10 @@ pub async fn run(choice: FileChoice) -> anyhow::Result<()> {
     done?
 }
 
-fn train(choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
+fn train(mut choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
+    // What comes through a stream is gone through several times.
+    let data = Input::all_at(&choice.files.data)?;
+    choice.files.data = data.iter().map(|input| input.path().to_owned()).collect();
     let out = choice.files.out.clone().context("name a folder with --out")?;
     let config = config(&choice)?;
     let reads =
@@ -230,6 +234,9 @@ fn split(choice: &FileChoice, reads: Reads) -> anyhow::Result<Split> {
 pub fn tell_left_out(left_out: &LeftOut) {
     if left_out.lines > 0 {
         eprintln!("left out:\n{left_out}");
+    }
+    for told in left_out.told.reading() {
+        eprintln!("{told}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode},
     response::{
@@ -19,11 +19,14 @@ use domain::{
 use futures::{Stream, stream};
 use serde::Deserialize;
 use store::Store;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use crate::{
-    auth::identify::{ApiError, Viewer},
+    auth::{
+        departures::Key,
+        identify::{ApiError, Viewer},
+    },
     state::AppState,
     worker::live,
 };
@@ -55,6 +58,7 @@ async fn run_events(
     State(state): State<AppState>,
     Path(id): Path<Uuid>,
     Query(After { after }): Query<After>,
+    Extension(key): Extension<Option<Key>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     viewer.may(Permission::Review)?;
@@ -68,6 +72,8 @@ async fn run_events(
         last: last_seen.unwrap_or(after),
         ready: VecDeque::new(),
         live: live::subscribe(id),
+        key,
+        departures: state.departures.subscribe(),
         over: false,
     };
     if run.state.is_final() {
@@ -88,6 +94,9 @@ struct Feed {
     last: i64,
     ready: VecDeque<SeqEvent>,
     live: broadcast::Receiver<SeqEvent>,
+    /// By what the watcher is here; looked at again each time that this waits for the table.
+    key: Option<Key>,
+    departures: watch::Receiver<()>,
     over: bool,
 }
 
@@ -141,8 +150,18 @@ impl Feed {
                     self.live = live::subscribe(self.run);
                 }
             },
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(pause) => self.look_who_watches().await,
+            _ = self.departures.changed() => self.look_who_watches().await,
             () = live::ending() => self.over = true,
         }
+    }
+
+    /// Ends the stream of someone who has signed out or may no longer see it.
+    async fn look_who_watches(&mut self) {
+        let stays = match &self.key {
+            Some(key) => key.still_opens(&self.store, Permission::Review).await,
+            None => Ok(false),
+        };
+        self.over = !matches!(stays, Ok(true));
     }
 }

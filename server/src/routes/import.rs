@@ -151,6 +151,8 @@ async fn receive(state: &AppState, mut form: Multipart) -> Result<(ImportRequest
         annotator,
         format,
         on_error,
+        making: None,
+        checked: false,
         remove_file: true,
     };
     Ok((request, upload))

@@ -8,15 +8,18 @@ use std::{
 };
 
 use app::scoring::ScoringError;
-use reward_model::{ModelError, Scorer};
+use reward_model::{Example, ModelError, Scored, Scorer};
 
-use super::Request;
+use super::{Request, characters};
 
 /// Models kept in memory, the last used ones.
 const MODELS: usize = 3;
 
 /// Examples taken together at most; a larger request goes alone.
 const BATCH: usize = 256;
+
+/// Characters that are scored before it is looked whether anybody still waits.
+const PART: usize = 200_000;
 
 /// Starts the thread; it ends when the sender is gone.
 pub fn start(queue: usize) -> SyncSender<Request> {
@@ -48,14 +51,23 @@ fn work(queue: &Receiver<Request>) {
 }
 
 fn answer(models: &mut Models, mut batch: Vec<Request>) {
+    // Nobody waits for the answers of those who have gone.
+    batch.retain(|request| !request.reply.is_closed());
+    let Some(first) = batch.first() else { return };
+    let model_dir = first.model_dir.clone();
     let sizes: Vec<usize> = batch.iter().map(|request| request.examples.len()).collect();
     let examples: Vec<_> = batch
         .iter_mut()
         .flat_map(|request| std::mem::take(&mut request.examples))
         .collect();
-    let score = || models.get(&batch[0].model_dir)?.score(&examples, &mut |_, _| {});
+    let is_over = || batch.iter().all(|request| request.reply.is_closed());
+    let score = || score_in_parts(models.get(&model_dir)?, &examples, is_over);
     let scored = match catch_unwind(AssertUnwindSafe(score)) {
-        Ok(Ok(scored)) => Ok(scored),
+        Ok(Ok(Some(scored))) => Ok(scored),
+        Ok(Ok(None)) => {
+            tracing::info!("scoring stopped: whoever asked has gone");
+            return;
+        }
         Ok(Err(error)) => Err(failure(error)),
         Err(_) => Err(ScoringError::Failed("the model panicked".to_owned())),
     };
@@ -69,6 +81,38 @@ fn answer(models: &mut Models, mut batch: Vec<Request>) {
         // Fails when the one who asked has gone.
         drop(request.reply.send(part));
     }
+}
+
+/// The rewards of all examples; None if `is_over` before the last part.
+fn score_in_parts(
+    scorer: &Scorer,
+    examples: &[Example],
+    is_over: impl Fn() -> bool,
+) -> Result<Option<Vec<Scored>>, ModelError> {
+    let mut scored = Vec::with_capacity(examples.len());
+    for part in parts(examples) {
+        if is_over() {
+            return Ok(None);
+        }
+        scored.extend(scorer.score(part, &mut |_, _| {})?);
+    }
+    Ok(Some(scored))
+}
+
+/// The examples in parts of some seconds' work at the most; what is smaller stays together.
+fn parts(examples: &[Example]) -> Vec<&[Example]> {
+    let mut parts = Vec::new();
+    let (mut from, mut size) = (0, 0);
+    for (at, example) in examples.iter().enumerate() {
+        let more = characters(example);
+        if at > from && size + more > PART {
+            parts.push(&examples[from..at]);
+            (from, size) = (at, 0);
+        }
+        size += more;
+    }
+    parts.push(&examples[from..]);
+    parts
 }
 
 /// What is the model's own is told to whoever asked.
@@ -96,5 +140,45 @@ impl Models {
         }
         self.0.push_back(entry);
         Ok(&self.0[self.0.len() - 1].1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_work_is_cut_into_parts_between_which_it_can_stop() {
+        let example = |length: usize| Example {
+            prompt: Vec::new(),
+            response: "x".repeat(length),
+        };
+        let sizes = |lengths: &[usize]| -> Vec<usize> {
+            let examples: Vec<Example> = lengths.iter().map(|length| example(*length)).collect();
+            parts(&examples).iter().map(|part| part.len()).collect()
+        };
+        assert_eq!(sizes(&[10; 256]), [256], "a usual request goes at once");
+        assert_eq!(sizes(&[PART / 2, PART / 2, 1, PART, 3]), [2, 1, 1, 1]);
+        assert_eq!(sizes(&[2 * PART, 1]), [1, 1]);
+    }
+
+    #[test]
+    fn whoever_has_gone_is_not_scored_for() {
+        let (reply, answer_to) = tokio::sync::oneshot::channel();
+        drop(answer_to);
+        let waiting = std::sync::Arc::default();
+        let request = Request {
+            // Loading it would fail, and be told.
+            model_dir: "/nowhere".into(),
+            examples: Vec::new(),
+            reply,
+            _room: super::super::Room::take(&waiting, 7).expect("room"),
+        };
+        answer(&mut Models::default(), vec![request]);
+        assert_eq!(
+            waiting.load(std::sync::atomic::Ordering::Acquire),
+            0,
+            "its room is free"
+        );
     }
 }

@@ -2,25 +2,21 @@
 
 use std::{
     fmt,
-    fs::File,
-    io::BufReader,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use domain::{
-    formats::{Fault, Lines, Problem, Row, RowReader},
+    formats::{Fault, FileNotes, Row, RowReader},
     import::OnError,
-    prompt::conversation_hash,
+    prompt::near_hash,
 };
 use reward_model::Pair;
-use serde::Deserialize;
-use serde_json::Value;
 
 use crate::{
     model,
-    worker::jobs::import::reader::{ReadError, unpacked},
+    reading::{ReadError, Records},
 };
 
 /// Faults that are listed; more are only counted.
@@ -30,7 +26,7 @@ const LISTED: usize = 20;
 #[derive(Debug, Clone)]
 pub struct FilePair {
     pub pair: Pair,
-    /// The same for all pairs of one prompt.
+    /// The same for all pairs of one prompt, and of those that differ from it in white space alone.
     pub prompt_hash: String,
 }
 
@@ -49,16 +45,12 @@ pub struct LeftOut {
     /// How many they are.
     pub lines: usize,
     broken: usize,
+    /// How the others were read.
+    pub told: FileNotes,
 }
 
 /// Takes a pair; a break ends the reading without an error.
 type Take<'a> = dyn FnMut(FilePair) -> anyhow::Result<ControlFlow<()>> + 'a;
-
-/// `margin` as TRL means it: by how much the chosen reward is to lead.
-#[derive(Deserialize)]
-struct Margin {
-    margin: Option<Value>,
-}
 
 /// Reads files one after the other into memory; as [`each`].
 pub fn read(paths: &[PathBuf], on_error: OnError) -> anyhow::Result<Preferences> {
@@ -107,25 +99,19 @@ impl fmt::Display for LeftOut {
 
 impl LeftOut {
     fn each_of(&mut self, path: &Path, take: &mut Take) -> anyhow::Result<ControlFlow<()>> {
-        let unread = || format!("cannot read {}", path.display());
-        let explain = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => ReadError::Truncated,
-            _ => ReadError::Io(error),
-        };
-        let file = File::open(path).map_err(ReadError::Io).with_context(unread)?;
-        let content = unpacked(BufReader::with_capacity(1 << 16, file)).with_context(unread)?;
-        let mut lines = Lines::new(BufReader::with_capacity(1 << 16, content));
-        let mut reader = RowReader::default();
+        let unread = |error: ReadError| anyhow!("cannot read {}: {error}", path.display());
+        let mut records = Records::of_file(path).map_err(unread)?;
+        let reader = RowReader::default();
         // Without its folders: a run whose files have moved is still the same run.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        while let Some((number, line)) = lines.next_line().map_err(explain).with_context(unread)? {
-            let read = line.map_err(|problem| problem.on(number)).and_then(|line| {
-                let row = reader.read(number, line)?;
-                Ok((row, margin(number, line)?))
-            });
+        while let Some((number, record)) = records.next_record().map_err(unread)? {
+            let read = record
+                .map_err(|problem| problem.on(number))
+                .and_then(|record| reader.read(number, record)?.into_judged(number));
             match read {
-                Ok((row, margin)) => {
-                    if each_pair(&row, margin, &format!("{name}:{number}"), take)?.is_break() {
+                Ok(row) => {
+                    self.told.add(&row);
+                    if each_pair(&row, &format!("{name}:{number}"), take)?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
@@ -145,16 +131,16 @@ impl LeftOut {
 }
 
 /// Each response of a better group over each of a worse one.
-fn each_pair(row: &Row, margin: f32, id: &str, take: &mut Take) -> anyhow::Result<ControlFlow<()>> {
+fn each_pair(row: &Row, id: &str, take: &mut Take) -> anyhow::Result<ControlFlow<()>> {
     let prompt = model::messages(&row.prompt);
-    let prompt_hash = conversation_hash(&row.prompt);
+    let prompt_hash = near_hash(&row.prompt);
     for opinion in row.comparisons.iter().filter_map(|one| one.opinion.as_ref()) {
         for (place, better) in opinion.ranking.iter().enumerate() {
             let worse = opinion.ranking[place + 1..].iter().flatten();
             for (&chosen, &rejected) in worse.flat_map(|worse| better.iter().map(move |one| (one, worse))) {
                 let response = |place: usize| row.responses[place].content.as_str();
                 let pair = Pair {
-                    margin,
+                    margin: opinion.margin.unwrap_or(0.0) as f32,
                     ..Pair::new(id, prompt.clone(), response(chosen), response(rejected))
                 };
                 let prompt_hash = prompt_hash.clone();
@@ -165,19 +151,6 @@ fn each_pair(row: &Row, margin: f32, id: &str, take: &mut Take) -> anyhow::Resul
         }
     }
     Ok(ControlFlow::Continue(()))
-}
-
-/// A line's margin; 0 where it has none.
-fn margin(number: u64, line: &[u8]) -> Result<f32, Fault> {
-    let bad = |found: String| Problem::BadMargin(found).at(number, Some("margin".to_owned()));
-    let read: Margin = serde_json::from_slice(line).map_err(|error| bad(error.to_string()))?;
-    match read.margin {
-        None | Some(Value::Null) => Ok(0.0),
-        Some(value) => match value.as_f64().map(|margin| margin as f32) {
-            Some(margin) if margin >= 0.0 && margin.is_finite() => Ok(margin),
-            _ => Err(bad(value.to_string().chars().take(40).collect())),
-        },
-    }
 }
 
 #[cfg(test)]

@@ -234,7 +234,7 @@ mod tests {
         std::fs::remove_file(&lines.0).unwrap();
         let error = split.train.each(&mut take).unwrap_err().to_string();
         assert!(
-            error.contains("cannot read") && error.contains("No such file"),
+            error.contains("cannot read") && error.contains("There is no such file"),
             "{error}"
         );
     }

@@ -41,7 +41,10 @@ async fn project_named(app: &TestApp, name: &str, prompts: usize) -> Project {
     let project = app.db.insert_project(new).await.unwrap();
     let annotator = app.db.ensure_annotator("dataset").await.unwrap();
     let mut importer = Importer::new(app.db.store(), project.id, Uuid::now_v7(), Some(annotator));
-    let response = |content: String| ResponseText { content, model: None };
+    let response = |content: String| ResponseText {
+        content,
+        ..ResponseText::default()
+    };
     let rows: Vec<Row> = (0..prompts)
         .map(|n| Row {
             prompt: vec![Message {
@@ -58,9 +61,11 @@ async fn project_named(app: &TestApp, name: &str, prompts: usize) -> Project {
                 responses: vec![0, 1],
                 opinion: Some(Opinion {
                     ranking: vec![vec![0], vec![1]],
-                    strength: Strength::Much,
+                    strength: Some(Strength::Much),
+                    ..Opinion::default()
                 }),
             }],
+            ..Row::default()
         })
         .collect();
     importer

@@ -28,6 +28,7 @@ const HOST: &str = "touchstone.test";
 /// A server over a database of its own.
 pub struct TestApp {
     pub db: TestDb,
+    setup_code: String,
     router: Router,
 }
 
@@ -37,6 +38,8 @@ pub struct Browser {
     pub cookies: BTreeMap<String, String>,
     /// The `Origin` of what it posts; None to leave it out.
     pub origin: Option<String>,
+    /// What the terminal shows of a fresh installation.
+    pub setup_code: String,
 }
 
 /// What came back.
@@ -55,15 +58,25 @@ impl TestApp {
 
     /// A server on this database.
     pub fn on(db: TestDb) -> TestApp {
+        TestApp::reached_over(db, "http")
+    }
+
+    /// A server on this database that people reach over this scheme.
+    pub fn reached_over(db: TestDb, scheme: &str) -> TestApp {
+        let (router, setup_code) = router_over(db.store(), &std::env::temp_dir(), scheme);
         TestApp {
-            router: router_over(db.store(), &std::env::temp_dir()),
+            setup_code,
+            router,
             db,
         }
     }
 
     /// A browser nobody has used.
     pub fn browser(&self) -> Browser {
-        Browser::over(self.router.clone())
+        Browser {
+            setup_code: self.setup_code.clone(),
+            ..Browser::over(self.router.clone())
+        }
     }
 
     /// Someone with this role; their email is `{name}@example.org`.
@@ -87,24 +100,29 @@ impl TestApp {
     }
 }
 
-/// The server's router over this store and data folder.
-pub fn router_over(store: Store, data_dir: &Path) -> Router {
-    let site = Site::built_in();
+/// The server's router over this store and data folder, and the code that its set-up asks for.
+pub fn router_over(store: Store, data_dir: &Path, scheme: &str) -> (Router, String) {
+    let state = state_over(store, data_dir, scheme);
+    let code = state.setup_code.as_str().to_owned();
+    (router(state, Site::built_in()), code)
+}
+
+fn state_over(store: Store, data_dir: &Path, scheme: &str) -> AppState {
     let services = Services {
         store,
         rendering: Arc::new(Renderer::new()),
         hash_secret,
         data_dir: data_dir.into(),
-        site: Arc::new(site.names()),
-        public_url: format!("http://{HOST}").as_str().into(),
+        site: Arc::new(Site::built_in().names()),
+        public_url: format!("{scheme}://{HOST}").as_str().into(),
         scoring: Arc::new(ScoringService::new(data_dir)),
     };
     let settings = Settings {
-        secure_cookies: false,
-        behind_proxy: false,
+        secure_cookies: scheme == "https",
         max_upload_mb: 16,
+        ..Settings::default()
     };
-    router(AppState::new(services, settings), site)
+    AppState::new(services, settings)
 }
 
 impl Browser {
@@ -114,6 +132,7 @@ impl Browser {
             router,
             cookies: BTreeMap::new(),
             origin: Some(format!("http://{HOST}")),
+            setup_code: String::new(),
         }
     }
 
@@ -122,7 +141,7 @@ impl Browser {
         self.send(Method::GET, path, &[], String::new()).await
     }
 
-    /// Posts a form.
+    /// Posts a form; that of the set-up with the terminal's code, unless it has one.
     pub async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Answer {
         let encode = |text: &str| -> String {
             text.bytes()
@@ -132,8 +151,12 @@ impl Browser {
                 })
                 .collect()
         };
+        let code = [("code", self.setup_code.as_str())];
+        let adds_code = path == "/setup" && form.iter().all(|(key, _)| *key != "code");
+        let added = if adds_code { code.as_slice() } else { &[] };
         let pairs: Vec<String> = form
             .iter()
+            .chain(added)
             .map(|(key, value)| format!("{}={}", encode(key), encode(value)))
             .collect();
         let kind = ("content-type", "application/x-www-form-urlencoded");

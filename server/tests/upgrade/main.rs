@@ -84,7 +84,8 @@ impl Old {
 
     /// A browser in which this person is signed in, or has tried to.
     async fn signed_in(&self, store: &Store, email: &str) -> Browser {
-        let mut browser = Browser::over(support::router_over(store.clone(), &self.data_dir()));
+        let (router, _) = support::router_over(store.clone(), &self.data_dir(), "http");
+        let mut browser = Browser::over(router);
         let form = [("email", email), ("password", &self.told.password)];
         browser.post("/sign-in", &form).await;
         browser
@@ -240,7 +241,8 @@ async fn people_pages_and_tokens_of_an_old_data_folder_work() {
         ("content-type", "application/json"),
     ];
     let request = json!({"run": done, "items": items}).to_string();
-    let mut program = Browser::over(support::router_over(store.clone(), &old.data_dir()));
+    let (router, _) = support::router_over(store.clone(), &old.data_dir(), "http");
+    let mut program = Browser::over(router);
     let answer = program
         .send(Method::POST, "/api/v1/score", &headers, request)
         .await;

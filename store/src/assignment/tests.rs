@@ -12,7 +12,7 @@ use domain::{
 use sea_orm::{ConnectionTrait, Statement};
 use uuid::Uuid;
 
-use super::{Claim, Hold, LEASE, search::free_sql};
+use super::{Claim, Hold, LEASE, MOST_HELD, search::free_sql};
 use crate::{
     Store, StoreError, TestDb,
     judging_tests::{Place, person, place},
@@ -341,6 +341,19 @@ async fn what_was_fetched_ahead_is_given_up_where_nothing_else_is_left() {
         let mut his = place.get(&db, (bob, bob), 1, LEASE).await;
         his.extend(place.get(&db, (bob, Uuid::nil()), 4, LEASE).await);
         assert!(his.iter().all(|id| hers[2..].contains(id)), "{his:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_person_cannot_keep_a_project_from_the_others() {
+    for db in TestDb::each().await {
+        let place = place(&db, MOST_HELD + 6).await;
+        let (ada, bob) = (place.user, person(&db, "bob").await);
+        let hers = place.get(&db, (ada, ada), MOST_HELD + 6, LEASE).await;
+        assert_eq!(hers.len(), MOST_HELD);
+        let his = place.get(&db, (bob, bob), 4, LEASE).await;
+        assert_eq!(place.hold(&db, (ada, ada), &his).await, NONE);
+        assert_eq!(place.hold(&db, (ada, ada), &hers).await, hers);
     }
 }
 

@@ -46,6 +46,9 @@ pub struct ComparisonRecord {
     pub id: Uuid,
     pub kind: ComparisonKind,
     pub responses: Vec<Uuid>,
+    /// How many people are to judge it, and whether that is its own number or the project's.
+    pub wanted: i32,
+    pub wanted_apart: bool,
     /// Oldest first, all rows.
     pub judgements: Vec<JudgementRecord>,
     /// Oldest first, all rows.
@@ -159,6 +162,8 @@ impl Store {
             .map(|row| {
                 Ok(ComparisonRecord {
                     kind: kind_of(&row.kind)?,
+                    wanted: row.wanted,
+                    wanted_apart: row.wanted_apart,
                     responses: members
                         .iter()
                         .filter(|member| member.comparison_id == row.id)

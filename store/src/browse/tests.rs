@@ -30,7 +30,8 @@ fn row(n: usize) -> Row {
     };
     let opinion = n.is_multiple_of(10).then(|| Opinion {
         ranking: vec![vec![1], vec![0]],
-        strength: Strength::Clearly,
+        strength: Some(Strength::Clearly),
+        ..Opinion::default()
     });
     let mut comparisons = vec![ComparedResponses {
         responses: vec![0, 1],
@@ -50,9 +51,11 @@ fn row(n: usize) -> Row {
             .map(|r| ResponseText {
                 content: format!("Reply {r} of {n}"),
                 model: Some(format!("model-{r}")),
+                ..ResponseText::default()
             })
             .collect(),
         comparisons,
+        ..Row::default()
     }
 }
 

@@ -6,6 +6,7 @@ pub mod assignment;
 pub mod comparison;
 pub mod comparison_response;
 pub mod correction;
+pub mod imported_judgement;
 pub mod invite;
 pub mod invite_use;
 pub mod job;

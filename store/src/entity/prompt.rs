@@ -14,6 +14,14 @@ pub struct Model {
     pub category: Option<String>,
     pub language: Option<String>,
     pub content_hash: String,
+    /// `domain::prompt::near_hash`; null in rows from before it was kept, for which `content_hash` stands.
+    pub near_hash: Option<String>,
+    /// The messages as they came in, where `messages` does not say it all.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub original: Option<Json>,
+    /// What else the file said of it.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub columns: Option<Json>,
     pub import_id: Option<Uuid>,
     pub created_at: i64,
 }

@@ -12,6 +12,12 @@ pub struct Model {
     pub content: String,
     pub model: Option<String>,
     pub content_hash: String,
+    /// The messages as they came in, where `content` does not say it all.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub original: Option<Json>,
+    /// What else the file said of it.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub columns: Option<Json>,
     pub created_at: i64,
 }
 

@@ -1,4 +1,4 @@
-//! A browser's session; `data` is what the session layer serialises.
+//! A browser in which someone is signed in; the key is the SHA-256 of what its cookie says.
 
 use sea_orm::entity::prelude::*;
 
@@ -7,9 +7,12 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    #[sea_orm(column_type = "JsonBinary")]
-    pub data: Json,
-    pub expires_at: i64,
+    pub user_id: Uuid,
+    pub agent: String,
+    pub address: String,
+    pub created_at: i64,
+    pub seen_at: i64,
+    pub confirmed_at: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -13,8 +13,9 @@ pub(super) const TIED: &str = "tied";
 
 /// Verdicts that prefer something, and ties; a row was in force at the time `$2` if nothing superseded it by then.
 pub(super) const JUDGEMENTS: &str = r#"SELECT j.id, j.comparison_id, j.user_id, u.kind AS user_kind, j.verdict, j.strength,
-    j.ranking, j.flagged, c.prompt_id, p.category, p.content_hash
+    j.ranking, j.flagged, c.prompt_id, p.category, COALESCE(p.near_hash, p.content_hash) AS prompt_hash, i.margin
   FROM judgement j
+  LEFT JOIN imported_judgement i ON i.judgement_id = j.id
   JOIN comparison c ON c.id = j.comparison_id
   JOIN prompt p ON p.id = c.prompt_id
   JOIN "user" u ON u.id = j.user_id
@@ -24,7 +25,7 @@ pub(super) const JUDGEMENTS: &str = r#"SELECT j.id, j.comparison_id, j.user_id, 
   ORDER BY c.position, c.id, j.created_at, j.id"#;
 
 pub(super) const CORRECTIONS: &str = r#"SELECT k.id, k.comparison_id, k.user_id, u.kind AS user_kind, k.content,
-    c.prompt_id, p.category, p.content_hash, r.id AS rejected, r.content AS rejected_content
+    c.prompt_id, p.category, COALESCE(p.near_hash, p.content_hash) AS prompt_hash, r.id AS rejected, r.content AS rejected_content
   FROM correction k
   JOIN comparison c ON c.id = k.comparison_id
   JOIN prompt p ON p.id = c.prompt_id
@@ -53,7 +54,8 @@ pub(super) struct JudgementRow {
     pub flagged: bool,
     pub prompt_id: Uuid,
     pub category: Option<String>,
-    pub content_hash: String,
+    pub prompt_hash: String,
+    pub margin: Option<f64>,
 }
 
 impl JudgementRow {
@@ -65,7 +67,7 @@ impl JudgementRow {
                 what: "ranking",
                 value: error.to_string(),
             })?;
-        let content_hash: Arc<str> = self.content_hash.into();
+        let prompt_hash: Arc<str> = self.prompt_hash.into();
         let tied = self.verdict == TIED;
         let mut add = |chosen: Uuid, rejected: Uuid, lower: Vec<Uuid>| {
             pairs.push(SelectedPair {
@@ -77,8 +79,9 @@ impl JudgementRow {
                 rejected,
                 lower,
                 strength: self.strength,
+                margin: self.margin,
                 tied,
-                content_hash: content_hash.clone(),
+                prompt_hash: prompt_hash.clone(),
             });
         };
         if tied && let [[one, other]] = groups.iter().map(Vec::as_slice).collect::<Vec<_>>()[..] {
@@ -108,7 +111,7 @@ pub(super) struct CorrectionRow {
     pub content: String,
     pub prompt_id: Uuid,
     pub category: Option<String>,
-    pub content_hash: String,
+    pub prompt_hash: String,
     pub rejected: Uuid,
     pub rejected_content: String,
 }

@@ -39,7 +39,10 @@ async fn imported(store: &Store, name: &str, prompts: usize) -> Project {
     let project = store.insert_project(new).await.unwrap();
     let annotator = store.ensure_annotator("dataset").await.unwrap();
     let mut importer = Importer::new(store.clone(), project.id, Uuid::now_v7(), Some(annotator));
-    let response = |content: String| ResponseText { content, model: None };
+    let response = |content: String| ResponseText {
+        content,
+        ..ResponseText::default()
+    };
     let rows: Vec<Row> = (0..prompts)
         .map(|n| Row {
             prompt: vec![Message {
@@ -53,9 +56,11 @@ async fn imported(store: &Store, name: &str, prompts: usize) -> Project {
                 responses: vec![0, 1],
                 opinion: Some(Opinion {
                     ranking: vec![vec![0], vec![1]],
-                    strength: Strength::Clearly,
+                    strength: Some(Strength::Clearly),
+                    ..Opinion::default()
                 }),
             }],
+            ..Row::default()
         })
         .collect();
     importer
@@ -241,7 +246,7 @@ async fn ranked(db: &Store, name: &str, groups: &[&[usize]]) -> (Project, Vec<Uu
     let mut importer = Importer::new(db.clone(), project.id, Uuid::now_v7(), None);
     let response = |n: usize| ResponseText {
         content: format!("Answer {n}"),
-        model: None,
+        ..ResponseText::default()
     };
     let row = Row {
         prompt: vec![Message {
@@ -255,6 +260,7 @@ async fn ranked(db: &Store, name: &str, groups: &[&[usize]]) -> (Project, Vec<Uu
             responses: vec![0, 1, 2, 3],
             opinion: None,
         }],
+        ..Row::default()
     };
     let mut progress = ImportProgress::default();
     importer.insert(&[row], &mut progress, None).await.unwrap();
@@ -543,7 +549,7 @@ async fn what_a_run_had_stays_apart_from_what_people_say_later() {
             comparison_id: of.comparison_id,
             user_id: user,
             verdict: Verdict::Preferred {
-                strength: Strength::Much,
+                strength: Some(Strength::Much),
             },
             ranking: vec![vec![of.rejected], vec![of.chosen]],
             presented: vec![of.chosen, of.rejected],

@@ -11,13 +11,14 @@ use store::browse::{
 use uuid::Uuid;
 
 use super::{
-    asked,
+    asked, named,
     said::{how_sure, in_words, number_of, numbers_of},
 };
 use crate::{
     components::{Conversation, Page, Tab, page_with, path_id, path_uuid, shown_turns},
     context,
     islands::written::WrittenToggle,
+    pages::assignment::wanted_form,
     prose::Prose,
     text,
     viewer::require,
@@ -28,15 +29,15 @@ use crate::{
 pub fn PromptRecordPage() -> impl IntoView {
     let (id, prompt) = (path_id(), path_uuid("prompt"));
     let data = async move {
-        require(Permission::Review)?;
+        let manages = require(Permission::Review)?.role.may(Permission::ManageProjects);
         let store = context::store();
         let project = store.find_project(id?).await?;
         let record = store.find_prompt_record(project.id, prompt?).await?;
         let rendered = context::render_all(texts(&record)).await;
-        Ok((project, record, rendered))
+        Ok((project, record, rendered, manages))
     };
-    page_with(data, |(project, record, rendered)| {
-        record_page(project, record, rendered.into_iter())
+    page_with(data, |(project, record, rendered, manages)| {
+        record_page(project, record, rendered.into_iter(), manages)
     })
 }
 
@@ -52,21 +53,19 @@ fn texts(record: &PromptRecord) -> Vec<String> {
     turns.chain(responses).chain(corrections).cloned().collect()
 }
 
-/// `html` holds what [`texts`] became.
+/// `html` holds what [`texts`] became. Whoever `manages` can set how many people judge a comparison.
 fn record_page(
     project: Project,
     record: PromptRecord,
     mut html: impl Iterator<Item = String>,
+    manages: bool,
 ) -> impl IntoView {
     let base = format!("/projects/{}", project.id);
     let title = asked(&record.prompt.messages, 60);
     let language = record.prompt.language.clone();
     let html = &mut html;
     let turns = shown_turns(&record.prompt.messages, html.by_ref());
-    let known: Vec<String> = [record.prompt.category.clone(), language.clone()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let known = named([record.prompt.category.clone(), language.clone()]);
     let responses: Vec<_> = record
         .responses
         .iter()
@@ -87,7 +86,17 @@ fn record_page(
                 .zip(html.by_ref())
                 .map(|(row, html)| correction(row, &record.responses, prose(html, language.as_deref())))
                 .collect();
-            comparison_card(comparison, &record.responses, &base, corrections)
+            let wanted = manages.then(|| {
+                let prompt = record.prompt.id;
+                wanted_form(
+                    &project,
+                    prompt,
+                    comparison.id,
+                    (comparison.wanted, comparison.wanted_apart),
+                )
+                .into_any()
+            });
+            comparison_card(comparison, &record.responses, &base, (corrections, wanted))
         })
         .collect();
     view! {
@@ -95,7 +104,7 @@ fn record_page(
             <div class="page-head">
                 <div>
                     <h1>{format!("Prompt {}", text::number(record.place.position.unsigned_abs() + 1))}</h1>
-                    <p dir="auto">{known.join(" · ")}</p>
+                    <p class="cluster">{known}</p>
                 </div>
                 {beside(&base, record.before, record.after)}
             </div>
@@ -194,7 +203,7 @@ fn comparison_card(
     comparison: &ComparisonRecord,
     responses: &[Response],
     base: &str,
-    corrections: Vec<AnyView>,
+    (corrections, wanted): (Vec<AnyView>, Option<AnyView>),
 ) -> impl IntoView + use<> {
     let numbers = numbers_of(responses, &comparison.responses);
     let kind = match comparison.kind {
@@ -220,6 +229,7 @@ fn comparison_card(
             {list(current)}
             {folded("Replaced or taken back", replaced)}
             {list(corrections)}
+            {wanted}
         </section>
     }
 }

@@ -33,12 +33,13 @@ pub fn in_words(verdict: Verdict, ranking: &[Vec<Uuid>], responses: &[Response])
     match verdict {
         Verdict::Preferred { strength } => {
             let much = match strength {
-                Strength::Slightly => "slightly",
-                Strength::Clearly => "clearly",
-                Strength::Much => "much",
+                Some(Strength::Slightly) => "slightly ",
+                Some(Strength::Clearly) => "clearly ",
+                Some(Strength::Much) => "much ",
+                None => "",
             };
             let [better, worse] = [0, 1].map(|place| ranking.get(place).map(group).unwrap_or_default());
-            format!("Response {better} is {much} better than {worse}")
+            format!("Response {better} is {much}better than {worse}")
         }
         Verdict::Tied => "Equally good".into(),
         Verdict::BothBad => "Neither is acceptable".into(),
@@ -84,11 +85,16 @@ mod tests {
         });
         let [a, b, c] = ids;
         let clearly = Verdict::Preferred {
-            strength: Strength::Clearly,
+            strength: Some(Strength::Clearly),
         };
         assert_eq!(
             in_words(clearly, &[vec![b], vec![a]], &responses),
             "Response 2 is clearly better than 1"
+        );
+        let unsaid = Verdict::Preferred { strength: None };
+        assert_eq!(
+            in_words(unsaid, &[vec![b], vec![a]], &responses),
+            "Response 2 is better than 1"
         );
         assert_eq!(
             in_words(Verdict::Ranked, &[vec![c, a], vec![b]], &responses),

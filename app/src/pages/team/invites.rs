@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use store::invite::{ListedInvite, MAX_DAYS, MAX_LABEL, MAX_USES};
 
 use super::role_select;
-use crate::text;
+use crate::{components::Scrolling, context, text};
 
 /// The form, the open invitations, and folded those that are over.
 pub fn invitations(viewer: &User, invites: Vec<ListedInvite>) -> impl IntoView + use<> {
@@ -29,10 +29,28 @@ pub fn invitations(viewer: &User, invites: Vec<ListedInvite>) -> impl IntoView +
         <section class="card" aria-labelledby="invite">
             <h2 id="invite">"Invite people"</h2>
             {form(viewer.role)}
+            {reach_of_links()}
             {table(open, "Open invitations")}
             {over}
         </section>
     }
+}
+
+/// A sentence where others cannot open the links: they would lead to their own machines.
+fn reach_of_links() -> Option<impl IntoView> {
+    let base = context::base_url();
+    let is_here_alone = ["://localhost", "://127.", "://[::1]"]
+        .iter()
+        .any(|here| base.contains(here));
+    is_here_alone.then(|| {
+        view! {
+            <p class="soft small">
+                "Links created now lead to " <code>{base.to_string()}</code>
+                ", which only this machine can open. For others, start Touchstone with the address that they use: "
+                <code>"TOUCHSTONE_PUBLIC_URL"</code> "."
+            </p>
+        }
+    })
 }
 
 fn form(by: Role) -> impl IntoView {
@@ -68,7 +86,7 @@ fn form(by: Role) -> impl IntoView {
 fn invite_table(rows: Vec<ListedInvite>, name: &'static str, all: bool) -> AnyView {
     let rows: Vec<_> = rows.into_iter().map(|row| invite_row(row, all)).collect();
     view! {
-        <div class="table-wrap" tabindex="0" role="region" aria-label=name>
+        <Scrolling label=name>
             <table class="table">
                 <caption class="sr-only">{name}</caption>
                 <thead>
@@ -86,7 +104,7 @@ fn invite_table(rows: Vec<ListedInvite>, name: &'static str, all: bool) -> AnyVi
                 </thead>
                 <tbody>{rows}</tbody>
             </table>
-        </div>
+        </Scrolling>
     }
     .into_any()
 }

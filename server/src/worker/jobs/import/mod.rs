@@ -4,29 +4,28 @@
 //! last batch, and nothing is there twice. The first reading writes nothing: what the person chose for broken lines,
 //! the bounds on rows and time, and a file that ends too early are all decided before the project changes.
 
-pub mod reader;
+pub mod check;
+mod reader;
 
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
-use domain::import::{ImportPhase, ImportProgress, ImportReport, ImportRequest, OnError};
-use reader::{Chunk, ReadError, Source};
+use check::{note, refusal, source, start};
+use domain::import::{ImportPhase, ImportProgress, ImportReport, ImportRequest};
+use reader::Chunk;
 use serde_json::json;
 use store::{Store, import::Importer, job::Outcome};
 use tokio::sync::mpsc;
 
-use crate::worker::{Ending, INTERNAL, JobContext, StopReason, is_lease_lost};
-
-/// The most rows that one file may have.
-const MAX_ROWS: u64 = 5_000_000;
-
-/// The longest that one import may take.
-const MAX_TIME: std::time::Duration = std::time::Duration::from_secs(2 * 60 * 60);
+use crate::{
+    reading::ReadError,
+    worker::{Ending, INTERNAL, JobContext, StopReason, is_lease_lost},
+};
 
 /// How often the first reading tells how far it is.
 const REPORT_EVERY: std::time::Duration = std::time::Duration::from_millis(400);
 
 /// Imports the file that the job names; removes an upload once the job's end is written, for until then another worker
-/// may have to go on with it.
+/// may have to go on with it. One of which is to be asked what is made of its responses stays for the answer.
 pub async fn run(context: &JobContext) -> anyhow::Result<Ending> {
     let request: ImportRequest = context.job.payload()?;
     let outcome = match import(context, &request).await {
@@ -38,8 +37,10 @@ pub async fn run(context: &JobContext) -> anyhow::Result<Ending> {
             Outcome::Failed(INTERNAL.into(), None)
         }
     };
+    let asks = matches!(&outcome, Outcome::Done(report) if report["asks"] == true);
     let ending = context.finish(outcome).await?;
     if request.remove_file
+        && !asks
         && let Err(error) = std::fs::remove_file(&request.path)
     {
         tracing::warn!(job = %context.job.id, %error, "an upload cannot be removed");
@@ -52,34 +53,27 @@ async fn import(context: &JobContext, request: &ImportRequest) -> anyhow::Result
         .job
         .project_id
         .ok_or_else(|| anyhow::anyhow!("an import without a project"))?;
-    let mut progress: ImportProgress = context.job.progress().unwrap_or_default();
-    progress.report.file.clone_from(&request.file);
-    progress.report.format = progress.report.format.or(request.format);
-    progress.bytes_total = std::fs::metadata(&request.path).map_or(0, |metadata| metadata.len());
+    let mut progress: ImportProgress = context.job.progress().unwrap_or_else(|| start(request));
     if progress.phase == ImportPhase::Checking {
-        progress.report = ImportReport {
-            file: request.file.clone(),
-            format: request.format,
-            ..ImportReport::default()
-        };
-        if let Err(error) = check(context, request, &mut progress).await? {
-            return Ok(ended_early(context, error, progress.report));
-        }
-        if let Some(refusal) = refusal(request, &progress.report) {
-            return Ok(Ending::Finished(Outcome::Failed(
-                refusal,
-                Some(json!(progress.report)),
-            )));
+        if !request.checked {
+            progress = start(request);
+            if let Err(error) = check(context, request, &mut progress).await? {
+                return Ok(ended_early(context, error, progress.report));
+            }
+            if let Some(refusal) = refusal(request, &progress.report) {
+                return Ok(Ending::Finished(Outcome::Failed(
+                    refusal,
+                    Some(json!(progress.report)),
+                )));
+            }
+            if progress.report.unjudged() > 0 && request.making.is_none() {
+                progress.report.asks = true;
+                return Ok(Ending::Finished(Outcome::Done(json!(progress.report))));
+            }
         }
         progress = ImportProgress {
             phase: ImportPhase::Importing,
-            bytes_total: progress.bytes_total,
-            report: ImportReport {
-                file: request.file.clone(),
-                format: progress.report.format,
-                ..ImportReport::default()
-            },
-            ..ImportProgress::default()
+            ..start(request)
         };
     }
     let store = &context.worker.store;
@@ -88,12 +82,8 @@ async fn import(context: &JobContext, request: &ImportRequest) -> anyhow::Result
     transaction.commit().await?;
     let mut importer = Importer::new(store.clone(), project, context.job.id, Some(annotator));
     let mut chunks = Chunks::open(context, request, &progress, true);
-    while let Some(chunk) = chunks.next().await {
-        note(&mut progress, &chunk);
-        chunk
-            .faults
-            .into_iter()
-            .for_each(|fault| progress.report.add_fault(fault));
+    while let Some(mut chunk) = chunks.next().await {
+        note(&mut progress, &mut chunk);
         importer
             .insert(&chunk.rows, &mut progress, Some(&context.lease))
             .await?;
@@ -110,15 +100,10 @@ async fn check(
     request: &ImportRequest,
     progress: &mut ImportProgress,
 ) -> anyhow::Result<Result<(), ReadError>> {
-    progress.line = 0;
     let mut chunks = Chunks::open(context, request, progress, false);
     let mut told = Instant::now();
-    while let Some(chunk) = chunks.next().await {
-        note(progress, &chunk);
-        chunk
-            .faults
-            .into_iter()
-            .for_each(|fault| progress.report.add_fault(fault));
+    while let Some(mut chunk) = chunks.next().await {
+        note(progress, &mut chunk);
         if told.elapsed() > REPORT_EVERY {
             let store = &context.worker.store;
             Store::set_job_progress(store.writer(), &context.lease, json!(progress)).await?;
@@ -126,25 +111,6 @@ async fn check(
         }
     }
     chunks.end().await
-}
-
-fn note(progress: &mut ImportProgress, chunk: &Chunk) {
-    progress.line = chunk.line;
-    progress.bytes = chunk.bytes;
-    progress.report.rows += chunk.count;
-    progress.report.format = chunk.format;
-}
-
-/// Why nothing of this file is imported, if so.
-fn refusal(request: &ImportRequest, checked: &ImportReport) -> Option<String> {
-    let ImportReport { rows, refused, .. } = *checked;
-    match request.on_error {
-        _ if rows == 0 => Some("The file has no lines to import.".into()),
-        _ if refused == rows => Some("No line of the file can be read, so nothing was imported.".into()),
-        OnError::Stop if refused == 1 => Some("One line is broken, so nothing was imported.".into()),
-        OnError::Stop if refused > 0 => Some(format!("{refused} lines are broken, so nothing was imported.")),
-        OnError::Stop | OnError::Skip => None,
-    }
 }
 
 fn ended_early(context: &JobContext, error: ReadError, report: ImportReport) -> Ending {
@@ -166,16 +132,7 @@ struct Chunks {
 impl Chunks {
     fn open(context: &JobContext, request: &ImportRequest, from: &ImportProgress, keep_rows: bool) -> Chunks {
         let (sender, receiver) = mpsc::channel(2);
-        let source = Source {
-            path: Path::new(&request.path).to_owned(),
-            format: from.report.format,
-            behind_line: from.line,
-            rows_before: from.report.rows,
-            max_rows: MAX_ROWS,
-            deadline: Instant::now() + MAX_TIME,
-            keep_rows,
-            stop: context.stop.clone(),
-        };
+        let source = source(request, from, keep_rows, context.stop.clone());
         let thread =
             tokio::task::spawn_blocking(move || source.read(|chunk| sender.blocking_send(chunk).is_ok()));
         Chunks { receiver, thread }

@@ -128,7 +128,11 @@ fn pair(text: TextPair, margins: bool) -> Pair {
         prompt: model::messages(&text.prompt),
         chosen: text.chosen.to_string(),
         rejected: text.rejected.to_string(),
-        margin: if margins { margin_of(text.strength) } else { 0.0 },
+        margin: match (margins, text.margin) {
+            (false, _) => 0.0,
+            (true, Some(margin)) => margin as f32,
+            (true, None) => margin_of(text.strength),
+        },
         weight: 1.0,
         belief: 1.0,
         tied: text.tied,
@@ -162,8 +166,19 @@ mod tests {
             rejected: "c".into(),
             lower: vec!["d".into()],
             strength: Some(2),
+            margin: None,
             tied: false,
         };
+        let said = TextPair {
+            margin: Some(0.25),
+            ..text.clone()
+        };
+        assert_eq!(
+            pair(said.clone(), true).margin,
+            0.25,
+            "a dataset's own goes first"
+        );
+        assert_eq!(pair(said, false).margin, 0.0);
         let pair = pair(text, true);
         assert_eq!((pair.margin, pair.lower.len()), (0.5, 1));
         let line = serde_json::to_string(&pair).unwrap();

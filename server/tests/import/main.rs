@@ -1,74 +1,20 @@
 //! `touchstone import` and `touchstone export` as commands, killed in the middle too.
 
+mod odd_files;
+mod place;
+#[path = "../support/mod.rs"]
+mod support;
+mod unjudged;
+
 use std::{
-    fs,
     io::Write,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
 use flate2::{Compression, write::GzEncoder};
-use serde_json::{Value, json};
-
-/// A data folder of its own, gone when dropped.
-struct Place(PathBuf);
-
-impl Place {
-    fn new() -> Place {
-        let folder =
-            std::env::temp_dir().join(format!("touchstone-import-{}", uuid::Uuid::new_v4().simple()));
-        fs::create_dir_all(&folder).unwrap();
-        Place(folder)
-    }
-
-    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_touchstone"));
-        command
-            .args(args)
-            .env("TOUCHSTONE_DATA_DIR", self.0.join("data"))
-            .env_remove("TOUCHSTONE_DATABASE_URL")
-            .env("RUST_LOG", "warn");
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> (bool, String, String) {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.command(args).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (status.success(), text(stdout), text(stderr))
-    }
-
-    fn import(&self, file: &Path, more: &[&str]) -> (bool, String, String) {
-        let mut args = vec!["import", file.to_str().unwrap(), "--project", "P"];
-        args.extend(more);
-        self.run(&args)
-    }
-
-    fn export(&self) -> Vec<Value> {
-        let (ok, lines, error) = self.run(&["export", "--project", "P"]);
-        assert!(ok, "{error}");
-        lines
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
-    }
-}
+use place::Place;
+use serde_json::json;
 
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
