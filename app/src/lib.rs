@@ -14,6 +14,10 @@ pub mod escape;
 pub mod islands;
 pub mod measures;
 pub mod prose;
+#[cfg(feature = "lead")]
+pub mod run_log;
+#[cfg(feature = "lead")]
+pub mod scrolling;
 pub mod server_fns;
 pub mod text;
 pub mod text_area;
@@ -34,8 +38,6 @@ pub mod pages;
 pub mod rendering;
 #[cfg(feature = "ssr")]
 pub mod routes;
-#[cfg(feature = "ssr")]
-pub mod run_log;
 #[cfg(feature = "ssr")]
 pub mod scoring;
 #[cfg(feature = "ssr")]

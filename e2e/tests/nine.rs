@@ -77,7 +77,7 @@ async fn import_two_of_nine(browser: &Browser, project: &str) -> Result<()> {
         .await?
         .click()
         .await?;
-    browser.reads("18").await?;
+    browser.reads("2 of 2 rows").await?;
     std::fs::remove_file(&file)?;
     Ok(())
 }

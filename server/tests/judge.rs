@@ -375,8 +375,6 @@ async fn nine(app: &TestApp) -> Project {
             role: Speaker::User,
             content: "Which of nine?".into(),
         }],
-        category: None,
-        language: None,
         responses: (0..9)
             .map(|r| ResponseText {
                 content: format!("Answer {r}"),

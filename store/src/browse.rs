@@ -26,7 +26,7 @@ pub use record::{
 pub const PAGE: usize = 25;
 
 /// Prompts that one page looks at, at most, to find those that are wanted.
-pub const LOOKED_AT: i64 = if cfg!(test) { 40 } else { 20_000 };
+pub const LOOKED_AT: i64 = if cfg!(test) { 40 } else { 10_000 };
 
 /// Prompts whose categories, languages and models are offered for filtering.
 const OFFERED_FROM: i64 = 2_000;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use leptos::prelude::*;
 
 use super::{Chart, Line};
-use crate::components::Scrolling;
+use crate::scrolling::Scrolling;
 
 /// The most rows of a table.
 const ROWS: usize = 20;

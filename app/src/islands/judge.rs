@@ -36,6 +36,8 @@ pub struct DeskStart {
     pub user: Uuid,
     /// What this page holds is held for it alone, not for another page of the same person.
     pub seat: Uuid,
+    /// Whether the address named the comparison.
+    pub named: bool,
     pub kind: ComparisonKind,
     pub task: Option<Task>,
     pub progress: Progress,

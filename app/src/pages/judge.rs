@@ -113,6 +113,7 @@ async fn start(project: Uuid, asked: Asked, from: Option<OwnList>) -> Result<Sta
         project,
         user: user.id,
         seat,
+        named: asked.comparison.is_some(),
         kind,
         task,
         progress: desk.progress(kind).await?,

@@ -1,6 +1,8 @@
 //! A project's overview.
 
-use domain::{comparison::ComparisonKind, permission::Permission, project::ProjectSummary, user::User};
+use domain::{
+    comparison::ComparisonKind, permission::Permission, project::ProjectSummary, task::Progress, user::User,
+};
 use leptos::{prelude::*, server_fn::ServerFn};
 use store::comparison::Worklist;
 
@@ -35,11 +37,11 @@ pub fn ProjectPage() -> impl IntoView {
             user: viewer.id,
             kind: ComparisonKind::Pair,
         };
-        let left = store.judging_progress(list).await?.remaining;
-        Ok((viewer, summary, flagged, left, instructions))
+        let pairs = store.judging_progress(list).await?;
+        Ok((viewer, summary, flagged, pairs, instructions))
     };
-    page_with(data, |(viewer, summary, flagged, left, instructions)| {
-        view! { <Overview viewer summary flagged left instructions /> }
+    page_with(data, |(viewer, summary, flagged, pairs, instructions)| {
+        view! { <Overview viewer summary flagged pairs instructions /> }
     })
 }
 
@@ -49,8 +51,8 @@ fn Overview(
     summary: ProjectSummary,
     /// Judgements that wait for a reviewer.
     flagged: u64,
-    /// Pairs that the viewer could judge now.
-    left: u64,
+    /// How far the viewer is with the pairs.
+    pairs: Progress,
     /// As safe HTML.
     instructions: Option<String>,
 ) -> impl IntoView {
@@ -81,7 +83,7 @@ fn Overview(
                 {fact(summary.corrections, "correction", "corrections", to("/prompts?state=corrected"))}
                 {fact(summary.runs, "training run", "training runs", to("/train"))}
             </dl>
-            {(summary.comparisons > 0).then(|| left_to_judge(left, &project, manages))}
+            {(pairs.wanted > 0).then(|| left_to_judge(pairs.remaining, &project, manages))}
             <section class="card">
                 <h2>"Instructions"</h2>
                 {instructions}

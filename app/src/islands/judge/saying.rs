@@ -113,6 +113,9 @@ impl Desk {
         self.undoable.update_value(|undoable| last = undoable.pop());
         if let Some((mut task, said)) = last {
             task.written = written_in(&said);
+            if matches!(said.verdict, Verdict::Skipped { .. }) {
+                self.progress.update(|progress| progress.judged += 1);
+            }
             self.take_back(task, said.id);
         } else if let Some((judgement, comparison)) = self.last.get_value() {
             // Not twice while the server is asked.
@@ -146,6 +149,8 @@ impl Desk {
         task.said = None;
         self.outbox.push(withdrawal);
         self.count(-1);
+        self.progress
+            .update(|progress| progress.judged = progress.judged.saturating_sub(1));
         if let Some(current) = self.task.get_untracked() {
             self.ahead.update_value(|ahead| ahead.insert(0, current));
         }

@@ -58,6 +58,8 @@ pub struct Desk {
     pub(super) ahead: StoredValue<Vec<Task>>,
     pub(super) undoable: StoredValue<Vec<(Task, Submission)>>,
     pub(super) last: StoredValue<Option<(Uuid, Uuid)>>,
+    /// The comparison that the address names.
+    named: Option<Uuid>,
     /// What is shown was brought back by an undo.
     pub(super) undone: StoredValue<bool>,
     pub(super) clock: StoredValue<ActiveClock>,
@@ -95,6 +97,11 @@ impl Desk {
             ahead: StoredValue::new(Vec::new()),
             undoable: StoredValue::new(Vec::new()),
             last: StoredValue::new(start.last),
+            named: start
+                .task
+                .as_ref()
+                .filter(|_| start.named)
+                .map(|task| task.comparison_id),
             undone: StoredValue::new(false),
             asking_again: StoredValue::new(false),
             clock: StoredValue::new(ActiveClock::start(0.0)),
@@ -276,7 +283,8 @@ impl Desk {
         (shown, ahead)
     }
 
-    /// Others have these now: they go from what was fetched ahead, and from the screen if nothing was written there.
+    /// Others have these now: they go from what was fetched ahead, and from the screen if nothing was written there. What
+    /// the person went for, by its address or by an undo, stays whoever has it.
     pub fn let_go(self, lost: &[Uuid]) {
         self.ahead
             .update_value(|ahead| ahead.retain(|task| !lost.contains(&task.comparison_id)));
@@ -286,7 +294,8 @@ impl Desk {
         });
         if let Some(comparison) = on_screen
             && lost.contains(&comparison)
-            && !self.outbox.comparisons().contains(&comparison)
+            && self.named != Some(comparison)
+            && !self.undone.get_value()
             && !self.has_draft()
         {
             self.show_next();
