@@ -29,12 +29,6 @@ const FUNCTIONS: &[(&str, Role, &str)] = &[
     ("import/cancel", Role::Lead, "job=ID"),
     ("import/discard", Role::Lead, "job=ID"),
     (
-        "import/answer",
-        Role::Lead,
-        "job=ID&make=ranking&pairs_per_prompt=1&seed=1",
-    ),
-    ("import/discard", Role::Lead, "job=ID"),
-    (
         "judge/next",
         Role::Trainer,
         r#"{"project":"ID","kind":"pair","without":[],"seat":"ID"}"#,
