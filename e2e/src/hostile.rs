@@ -31,7 +31,7 @@ impl Browser {
             bail!("{path} has markup of a text: {}", first.outer_html().await?);
         }
         let here = self.path().await?;
-        ensure!(!here.contains("hostile"), "{path} led to {here}");
+        ensure!(!here.starts_with("/hostile"), "{path} led to {here}");
         if self.scripts == Scripts::On {
             let ran = self.execute("return window.hostile || 0", vec![]).await?;
             ensure!(ran.json().as_u64() == Some(0), "{path} ran a text");

@@ -90,7 +90,7 @@ async fn make_project(owner: &Browser) -> Result<String> {
 
 /// Every label and text of a line, and faults whose sentences quote the file.
 async fn import_file(owner: &Browser, project: &str) -> Result<()> {
-    let mut lines: Vec<String> = (0..12)
+    let mut lines: Vec<String> = (0..8)
         .map(|index| {
             let line = json!({
                 "prompt": [{ "role": "system", "content": TEXT }, { "role": "user", "content": format!("{TEXT} {index}") }],
@@ -217,7 +217,7 @@ async fn train(owner: &Browser, project: &str) -> Result<String> {
         "no run but {run}: {}",
         owner.text().await?
     );
-    let deadline = Instant::now() + Duration::from_secs(180);
+    let deadline = Instant::now() + Duration::from_secs(600);
     loop {
         owner.visit(&run).await?;
         owner.nothing_injected("a run under way").await?;

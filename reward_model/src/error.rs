@@ -27,8 +27,13 @@ pub enum ModelError {
     #[error("device: {0}")]
     Device(String),
     /// The model's chat template refuses a conversation.
-    #[error("the chat template refuses a conversation: {0}")]
-    Refused(String),
+    #[error("{}: the chat template refuses a conversation: {reason}", folder.display())]
+    Refused {
+        /// The model's folder.
+        folder: PathBuf,
+        /// What the template says.
+        reason: String,
+    },
     /// A reward is no number that could be compared.
     #[error("the model gives text {} no finite reward: {cause}", place + 1)]
     NotFinite {

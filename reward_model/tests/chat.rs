@@ -136,7 +136,10 @@ fn a_refused_conversation_is_named() {
         panic!("{error:?}")
     };
     assert_eq!(id, "pair-3");
-    assert_eq!(message, "the chat template refuses a conversation: No tools here");
+    assert!(
+        message.ends_with("base: the chat template refuses a conversation: No tools here"),
+        "{message}"
+    );
 }
 
 #[test]

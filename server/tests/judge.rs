@@ -375,18 +375,17 @@ async fn nine(app: &TestApp) -> Project {
             role: Speaker::User,
             content: "Which of nine?".into(),
         }],
-        category: None,
-        language: None,
         responses: (0..9)
             .map(|r| ResponseText {
                 content: format!("Answer {r}"),
-                model: None,
+                ..ResponseText::default()
             })
             .collect(),
         comparisons: vec![ComparedResponses {
             responses: (0..9).collect(),
             opinion: None,
         }],
+        ..Row::default()
     };
     let mut importer = Importer::new(app.db.store(), project.id, Uuid::nil(), None);
     let mut progress = ImportProgress::default();

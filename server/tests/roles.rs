@@ -21,7 +21,13 @@ const FUNCTIONS: &[(&str, Role, &str)] = &[
         "project=ID&comparison=ID&id=ID",
     ),
     ("import/watch", Role::Lead, "job=ID"),
+    (
+        "import/answer",
+        Role::Lead,
+        "job=ID&make=ranking&pairs_per_prompt=1&seed=0",
+    ),
     ("import/cancel", Role::Lead, "job=ID"),
+    ("import/discard", Role::Lead, "job=ID"),
     (
         "judge/next",
         Role::Trainer,

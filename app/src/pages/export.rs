@@ -150,11 +150,12 @@ fn explanation(project: &Project, public_url: &str) -> impl IntoView + use<> {
                     <tbody>
                         {field("prompt", "the conversation: a list of messages with role and content")}
                         {field("chosen, rejected", "one message of the assistant each")}
-                        {field("source, source_id", "judgement or correction, and its identifier")}
+                        {field("source, source_id", "judgement (a person’s), imported (a dataset’s) or correction, and its identifier")}
                         {field("annotator", "who said so: the same identifier on all of one person’s lines, no name")}
-                        {field("strength", "1 slightly, 2 clearly, 3 much better; null in rankings and corrections")}
+                        {field("margin", "by how much the chosen reward should lead, as a dataset said; 0 where none did")}
+                        {field("strength", "1 slightly, 2 clearly, 3 much better; 0 where nobody said, as in rankings and corrections")}
                         {field("created_at", "milliseconds since 1970, UTC")}
-                        {field("metadata", "category, language, chosen_model, rejected_model; null where unknown")}
+                        {field("metadata", "category, language, chosen_model, rejected_model, empty where unknown; columns: what else the imported line said, as JSON")}
                     </tbody>
                 </table>
             </Scrolling>

@@ -93,7 +93,10 @@ impl ChatTemplate {
                 template.render(context! { ..always, ..tokens })
             })
             .map_err(|error| match python::raised(&error) {
-                Some(message) => ModelError::Refused(message.to_owned()),
+                Some(message) => ModelError::Refused {
+                    folder: self.folder.clone(),
+                    reason: message.to_owned(),
+                },
                 None => {
                     let line = error
                         .line()

@@ -119,7 +119,7 @@ fn parts(examples: &[Example]) -> Vec<&[Example]> {
 fn failure(error: ModelError) -> ScoringError {
     match error {
         ModelError::NotFinite { cause, .. } => ScoringError::NotFinite(cause),
-        ModelError::Refused(reason) => ScoringError::Refused(reason),
+        ModelError::Refused { reason, .. } => ScoringError::Refused(reason),
         error => ScoringError::Failed(error.to_string()),
     }
 }

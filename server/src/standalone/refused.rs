@@ -41,6 +41,9 @@ pub fn refusal(read: Result<(), ModelError>) -> Option<String> {
     match read {
         Ok(()) => None,
         Err(ModelError::Content { message, .. }) => Some(message),
+        Err(ModelError::Refused { reason, .. }) => {
+            Some(format!("the chat template refuses a conversation: {reason}"))
+        }
         Err(other) => Some(other.to_string()),
     }
 }

@@ -292,7 +292,10 @@ fn what_is_broken_or_unknown_is_named() {
     );
     place.file("run.toml", "epochs = 2.5\n");
     let error = place.refused(train);
-    assert!(error.contains("run.toml:1: epochs: invalid type"), "{error}");
+    assert!(
+        error.contains("run.toml:1: epochs: must be a whole number"),
+        "{error}"
+    );
     place.file("empty.jsonl", "");
     place.file("one.jsonl", lines(1));
     for (args, said) in [

@@ -89,7 +89,7 @@ fn pairs_that_are_one_text_to_the_model_are_told_left_out_and_refused_if_all_are
     let place = Place::new();
     place.file("some.jsonl", lines(20) + &cut_alike(1) + &cut_alike(2));
     place.file("all.jsonl", (0..6).map(cut_alike).collect::<String>());
-    place.file("test.jsonl", lines(6) + &cut_alike(3));
+    place.file("test.jsonl", lines(6) + &cut_alike(30));
     let train = |data: &str, out: &str| {
         format!("train --data {data} --held-out test.jsonl --truncation end --max-tokens 64 --out {out}")
     };
@@ -133,7 +133,8 @@ fn a_base_model_that_reads_less_is_taken_at_what_it_reads_where_nothing_was_aske
 fn a_command_repeated_says_that_its_run_has_ended_before() {
     let place = Place::new();
     place.file("train.jsonl", lines(12));
-    let train = "train --data train.jsonl --out out";
+    place.file("test.jsonl", lines(4));
+    let train = "train --data train.jsonl --held-out test.jsonl --out out";
     let (ok, first, error) = place.run(train);
     assert!(ok && !error.contains("ended before"), "{error}");
     let (ok, second, error) = place.run(train);
@@ -145,7 +146,8 @@ fn a_command_repeated_says_that_its_run_has_ended_before() {
 fn fields_of_a_line_and_an_ensembles_spread_are_handed_on_by_score() {
     let place = Place::new();
     place.file("train.jsonl", lines(20));
-    place.done("train --data train.jsonl --out out --ensemble 3 --held-out-share 0.3");
+    place.file("test.jsonl", lines(6));
+    place.done("train --data train.jsonl --held-out test.jsonl --out out --ensemble 3");
     assert!(
         place.json("out/metrics.json")["metrics"]["spread"]
             .as_f64()

@@ -549,7 +549,7 @@ async fn what_a_run_had_stays_apart_from_what_people_say_later() {
             comparison_id: of.comparison_id,
             user_id: user,
             verdict: Verdict::Preferred {
-                strength: Strength::Much,
+                strength: Some(Strength::Much),
             },
             ranking: vec![vec![of.rejected], vec![of.chosen]],
             presented: vec![of.chosen, of.rejected],

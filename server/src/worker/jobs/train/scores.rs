@@ -86,7 +86,7 @@ fn explained(error: ModelError) -> Failure {
         ModelError::NotFinite { cause, .. } => {
             Failure::Sentence(format!("The model gives a response no finite reward: {cause}."))
         }
-        ModelError::Refused(reason) => Failure::Sentence(format!(
+        ModelError::Refused { reason, .. } => Failure::Sentence(format!(
             "A response cannot be scored: the model's chat template refuses its conversation: {reason}."
         )),
         error => error.into(),
