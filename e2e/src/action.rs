@@ -1,6 +1,7 @@
 //! What a person does: click, fill in, press keys.
 
 use anyhow::Result;
+use serde_json::{Value, json};
 use thirtyfour::{By, WebElement};
 
 use crate::Browser;
@@ -55,9 +56,16 @@ impl Browser {
             self.path().await?
         )
     }
-}
 
-/// How many islands carry no `data-hydrated` yet, on themselves or on an element of theirs, or are not seen yet.
-const WAITING_ISLANDS: &str = "return [...document.querySelectorAll('leptos-island')]\
-    .filter(i => !i.matches('[data-hydrated]') && !i.querySelector('[data-hydrated]')).length\
-    + document.querySelectorAll('[data-unseen]').length";
+    /// What `fetch` in the page gets: `{status, body}`.
+    pub async fn fetch(&self, path: &str, options: Value) -> Result<Value> {
+        const FETCH: &str = "const done = arguments[arguments.length - 1];\
+            fetch(arguments[0], arguments[1] || {}).then(async r => done({status: r.status, body: await r.text()}),\
+            e => done({status: 0, body: String(e)}))";
+        Ok(self
+            .execute_async(FETCH, vec![json!(path), options])
+            .await?
+            .json()
+            .clone())
+    }
+}

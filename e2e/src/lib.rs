@@ -12,6 +12,7 @@ pub mod browser;
 pub mod check;
 pub mod find;
 pub mod hostile;
+pub mod importing;
 pub mod judging;
 pub mod keyboard;
 pub mod people;

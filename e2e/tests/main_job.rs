@@ -118,7 +118,10 @@ async fn is_refused_the_owners_pages(trainer: &Browser, project: &str) -> Result
         trainer.visit(page).await?;
         trainer.reads("Your role does not allow this").await?;
     }
-    let status = fetch(trainer, &format!("{project}/export.jsonl"), Value::Null).await?["status"].as_u64();
+    let status = trainer
+        .fetch(&format!("{project}/export.jsonl"), Value::Null)
+        .await?["status"]
+        .as_u64();
     ensure!(
         status == Some(403),
         "the export answers a trainer with {status:?}"
@@ -251,7 +254,7 @@ async fn scores_agree_with_the_api(owner: &Browser, run: &str) -> Result<()> {
         "method": "POST", "credentials": "omit", "body": body.to_string(),
         "headers": { "Authorization": format!("Bearer {token}"), "Content-Type": "application/json" },
     });
-    let answer = fetch(owner, "/api/v1/score", request).await?;
+    let answer = owner.fetch("/api/v1/score", request).await?;
     let body = answer["body"].as_str().unwrap_or_default();
     ensure!(answer["status"] == 200, "the API answers {answer}");
     let reward = first_number(&serde_json::from_str(body)?, "reward").with_context(|| body.to_owned())?;
@@ -264,7 +267,9 @@ async fn scores_agree_with_the_api(owner: &Browser, run: &str) -> Result<()> {
 
 /// Every line is a TRL preference; the correction is among the chosen.
 async fn export_has_all(owner: &Browser, project: &str) -> Result<()> {
-    let answer = fetch(owner, &format!("{project}/export.jsonl"), Value::Null).await?;
+    let answer = owner
+        .fetch(&format!("{project}/export.jsonl"), Value::Null)
+        .await?;
     let lines: Vec<Value> = answer["body"]
         .as_str()
         .unwrap_or_default()
@@ -294,18 +299,6 @@ async fn export_has_all(owner: &Browser, project: &str) -> Result<()> {
         lines.len()
     );
     Ok(())
-}
-
-/// What `fetch` in the page gets: `{status, body}`.
-async fn fetch(browser: &Browser, path: &str, options: Value) -> Result<Value> {
-    const FETCH: &str = "const done = arguments[arguments.length - 1];\
-        fetch(arguments[0], arguments[1] || {}).then(async r => done({status: r.status, body: await r.text()}),\
-        e => done({status: 0, body: String(e)}))";
-    Ok(browser
-        .execute_async(FETCH, vec![json!(path), options])
-        .await?
-        .json()
-        .clone())
 }
 
 /// The first number by this name anywhere inside.

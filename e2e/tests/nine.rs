@@ -61,23 +61,7 @@ async fn import_two_of_nine(browser: &Browser, project: &str) -> Result<()> {
             json!({ "prompt": format!("Question {prompt}?"), "responses": responses }).to_string()
         })
         .collect();
-    let file = std::env::temp_dir().join(format!("touchstone-nine-{}.jsonl", std::process::id()));
-    std::fs::write(&file, lines.join("\n"))?;
-    browser.visit(&format!("{project}/import")).await?;
-    let path = file.to_string_lossy();
-    browser
-        .element("#import-file")
-        .await?
-        .send_keys(path.as_ref())
-        .await?;
-    browser.click_button("Upload and import").await?;
-    browser.reads("Nothing is written until you say").await?;
-    browser
-        .element("form[action*='answer'] button.primary")
-        .await?
-        .click()
-        .await?;
-    browser.reads("2 of 2 rows").await?;
-    std::fs::remove_file(&file)?;
-    Ok(())
+    browser.upload_lines(project, &lines).await?;
+    browser.make_rankings().await?;
+    browser.reads("2 of 2 rows").await
 }
