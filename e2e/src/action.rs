@@ -69,3 +69,8 @@ impl Browser {
             .clone())
     }
 }
+
+/// How many islands carry no `data-hydrated` yet, on themselves or on an element of theirs, or are not seen yet.
+const WAITING_ISLANDS: &str = "return [...document.querySelectorAll('leptos-island')]\
+    .filter(i => !i.matches('[data-hydrated]') && !i.querySelector('[data-hydrated]')).length\
+    + document.querySelectorAll('[data-unseen]').length";
