@@ -56,7 +56,7 @@ const FUNCTIONS: &[(&str, Role, &str)] = &[
     (
         "judge/submit",
         Role::Trainer,
-        r#"{"project":"ID","submission":{"id":"ID","comparison_id":"ID","verdict":"tied","ranking":[],"presented":[],"flagged":false,"justification":null,"confidence":null,"active_ms":null,"supersedes":null}}"#,
+        r#"{"project":"ID","submission":{"id":"ID","comparison_id":"ID","verdict":{"verdict":"tied"},"ranking":[],"presented":[],"flagged":false,"justification":null,"confidence":null,"active_ms":null,"supersedes":null}}"#,
     ),
     ("judge/form", Role::Trainer, "form[project]=ID"),
     (
@@ -233,7 +233,11 @@ async fn every_route_is_refused_to_those_below_it() {
                 "confirm_password={}&name=x&email=x&password=x&current=x&role=trainer",
                 PASSWORD.replace(' ', "+")
             );
-            let headers = [("content-type", "application/x-www-form-urlencoded")];
+            let kind = match path.ends_with("/upload") {
+                true => "multipart/form-data; boundary=b",
+                false => "application/x-www-form-urlencoded",
+            };
+            let headers = [("content-type", kind)];
             let path = path
                 .replace("{id}", ID)
                 .replace("{token}", "x")

@@ -145,7 +145,7 @@ fn a_prompt_under_another_name_is_read_and_never_made_from_what_answers_share() 
         case(
             "columns-nobody-knows",
             line(json!({"text": "Which tree?", "label": 1})),
-            &["its columns are label, text"],
+            &["its columns are text, label"],
             json!([]),
         ),
     ]);
@@ -459,8 +459,7 @@ fn what_is_no_file_is_said_in_words_and_leaves_no_project() {
             "{said}: {error}"
         );
     }
-    let (ok, _, error) = place.run(&["export", "--project", "P"]);
-    assert!(!ok && error.contains("there is no project “P”"), "{error}");
+    assert!(!place.has_project());
     let folder = place.0.join("out");
     std::fs::create_dir(&folder).unwrap();
     let plain = line(json!({"prompt": "a", "chosen": "b", "rejected": "c"}));

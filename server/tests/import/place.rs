@@ -55,6 +55,13 @@ impl Place {
         self.run(&args)
     }
 
+    /// Whether an import has made the project: a failed one leaves none.
+    pub fn has_project(&self) -> bool {
+        let (ok, _, error) = self.run(&["export", "--project", "P"]);
+        assert!(ok || error.contains("there is no project “P”"), "{error}");
+        ok
+    }
+
     pub fn export(&self) -> Vec<Value> {
         self.export_of("P")
     }
