@@ -156,29 +156,11 @@ impl Tile {
     }
 }
 
+/// Arrays of lanes, for any processor.
+///
 /// # Safety
 /// As [`step_tile`].
 unsafe fn portable<const HEIGHT: usize, const PAIRS: bool>(tile: Tile) {
-    // SAFETY: the caller's.
-    unsafe { plain::<HEIGHT, PAIRS, false>(tile) }
-}
-
-/// # Safety
-/// As [`step_tile`], on a processor with AVX2 and FMA.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn avx2<const HEIGHT: usize, const PAIRS: bool>(tile: Tile) {
-    // SAFETY: the caller's.
-    unsafe { plain::<HEIGHT, PAIRS, true>(tile) }
-}
-
-/// Arrays of lanes, which the compiler turns into vectors.
-#[inline(always)]
-unsafe fn plain<const HEIGHT: usize, const PAIRS: bool, const FUSED: bool>(tile: Tile) {
-    #[inline(always)]
-    fn add<const FUSED: bool>(x: f32, y: f32, sum: f32) -> f32 {
-        if FUSED { x.mul_add(y, sum) } else { x * y + sum }
-    }
     let low = |unit: u32| f32::from_bits(unit << 16);
     let high = |unit: u32| f32::from_bits(unit & 0xffff_0000);
     let mut sums = [[0.0f32; WIDE]; HEIGHT];
@@ -190,13 +172,62 @@ unsafe fn plain<const HEIGHT: usize, const PAIRS: bool, const FUSED: bool>(tile:
             let x = unsafe { *tile.left.add(i * tile.row_stride + u * tile.unit_stride) };
             for (sum, &y) in sums.iter_mut().zip(right) {
                 *sum = if PAIRS {
-                    add::<FUSED>(high(x), high(y), add::<FUSED>(low(x), low(y), *sum))
+                    high(x) * high(y) + (low(x) * low(y) + *sum)
                 } else {
-                    add::<FUSED>(f32::from_bits(x), f32::from_bits(y), *sum)
+                    f32::from_bits(x) * f32::from_bits(y) + *sum
                 };
             }
         }
     }
+    // SAFETY: the caller's.
+    unsafe { write(tile, &sums) };
+}
+
+/// By hand: of arrays of lanes the compiler made single multiplications here, a fifteenth of the speed.
+///
+/// # Safety
+/// As [`step_tile`], on a processor with AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2<const HEIGHT: usize, const PAIRS: bool>(tile: Tile) {
+    let upper = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
+    let low = |units: __m256i| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(units));
+    let high = |units: __m256i| _mm256_castsi256_ps(_mm256_and_si256(units, upper));
+    let mut sums = [[_mm256_setzero_ps(); WIDE / 8]; HEIGHT];
+    let (mut left, mut panel) = (tile.left, tile.panel);
+    for _ in 0..tile.depth {
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller's.
+            let x = _mm256_set1_epi32(unsafe { *left.add(i * tile.row_stride) }.cast_signed());
+            for (j, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: a panel has 32 units for each step.
+                let y = unsafe { _mm256_loadu_si256(panel.add(8 * j).cast()) };
+                *sum = if PAIRS {
+                    _mm256_fmadd_ps(high(x), high(y), _mm256_fmadd_ps(low(x), low(y), *sum))
+                } else {
+                    _mm256_fmadd_ps(_mm256_castsi256_ps(x), _mm256_castsi256_ps(y), *sum)
+                };
+            }
+        }
+        left = left.wrapping_add(tile.unit_stride);
+        panel = panel.wrapping_add(WIDE);
+    }
+    let mut rows = [[0.0f32; WIDE]; HEIGHT];
+    for (row, sums) in rows.iter_mut().zip(&sums) {
+        for (part, sum) in row.chunks_exact_mut(8).zip(sums) {
+            // SAFETY: eight lanes.
+            unsafe { _mm256_storeu_ps(part.as_mut_ptr(), *sum) };
+        }
+    }
+    // SAFETY: the caller's.
+    unsafe { write(tile, &rows) };
+}
+
+/// Puts the sums where they go.
+///
+/// # Safety
+/// As [`step_tile`].
+unsafe fn write<const HEIGHT: usize>(tile: Tile, sums: &[[f32; WIDE]; HEIGHT]) {
     for (i, sums) in sums.iter().enumerate() {
         for (j, sum) in sums.iter().enumerate().take(tile.columns) {
             // SAFETY: row i of the result, and of what is added to, is the caller's.
@@ -210,8 +241,10 @@ unsafe fn plain<const HEIGHT: usize, const PAIRS: bool, const FUSED: bool>(tile:
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m512, __m512bh, _mm512_add_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    __m256i, __m512, __m512bh, _mm256_and_si256, _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_loadu_si256,
+    _mm256_set1_epi32, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm512_add_ps,
+    _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
+    _mm512_set1_ps, _mm512_setzero_ps,
 };
 
 macro_rules! avx512_tile {
