@@ -88,17 +88,19 @@ impl Store {
             seat: claim.seat,
             lease: claim.lease,
         };
+        let mut taken = Vec::new();
+        // Where others took some of what was chosen meanwhile, the next round keeps the rest and looks for more.
         for _ in 0..ROUNDS {
             let tx = self.begin().await?;
             share_settings(&tx, holder.project).await?;
             let chosen = choose(&tx, claim, start).await?;
-            let taken = take(&tx, &holder, &chosen).await?;
+            taken = take(&tx, &holder, &chosen).await?;
             tx.commit().await?;
-            if !taken.is_empty() || chosen.is_empty() {
-                return Ok(taken);
+            if taken.len() == chosen.len() {
+                break;
             }
         }
-        Ok(Vec::new())
+        Ok(taken)
     }
 
     /// Renews leases, also those that ran out if nobody has taken the place. Returns those that are held now. Where

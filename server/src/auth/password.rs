@@ -46,8 +46,13 @@ pub fn refuse(password: &str, own: &[&str]) -> Option<String> {
     if own.iter().any(is_own) {
         return Some("A password must not be your own name or address.".into());
     }
+    let squeezed: Vec<String> = own
+        .iter()
+        .map(|text| text.chars().filter(|c| c.is_alphanumeric()).collect())
+        .collect();
     let mut known: Vec<&str> = own.iter().flat_map(|text| text.split(['@', '.', ' '])).collect();
     known.extend(own);
+    known.extend(squeezed.iter().map(String::as_str));
     known.push("touchstone");
     if zxcvbn::zxcvbn(password, &known).guesses_log10() < LEAST_GUESSES_LOG10 {
         return Some(

@@ -10,7 +10,7 @@ use super::*;
 const LINES: &str = "{\"prompt\":\"a\",\"chosen\":\"ß\",\"rejected\":\"c\"}\n{\"prompt\":\"b\",\"chosen\":\"👍\",\"rejected\":\"\"}\n";
 
 fn gzip(content: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(content).unwrap();
     encoder.finish().unwrap()
 }

@@ -310,7 +310,7 @@ mod tests {
             ("shuffle = 1", ":1: shuffle: must be true or false, not 1"),
             (
                 "keep = \"first\"",
-                ":1: keep: must be one of last, best, not \"first\"",
+                ":1: keep: must be one of last or best, not \"first\"",
             ),
             ("device = \"gpu\"", ":1: device: “gpu” is not a device"),
             ("ties = { model = \"davidson\" }", ":1: ties: lacks weight"),

@@ -118,7 +118,7 @@ fn a_file_that_breaks_off_is_refused_whole() {
 
 #[test]
 fn an_import_that_is_killed_loses_nothing_and_doubles_nothing() {
-    const ROWS: usize = 6_000;
+    const ROWS: usize = 20_000;
     let place = Place::new();
     let long = "word ".repeat(200);
     let many: String = (0..ROWS)
