@@ -30,7 +30,7 @@ use crate::{
     Store, StoreError,
     comparison::Worklist,
     entity::{assignment, comparison},
-    now,
+    now, placeholders,
 };
 
 /// How long a comparison is held for somebody who does nothing; activity renews it.
@@ -292,10 +292,4 @@ fn of(user: Uuid, ids: &[Uuid]) -> sea_orm::DeleteMany<assignment::Entity> {
     assignment::Entity::delete_many()
         .filter(assignment::Column::UserId.eq(user))
         .filter(assignment::Column::ComparisonId.is_in(ids.iter().copied()))
-}
-
-/// `$from, $(from + 1), …`
-fn placeholders(from: usize, count: usize) -> String {
-    let all: Vec<String> = (from..from + count).map(|n| format!("${n}")).collect();
-    all.join(", ")
 }

@@ -228,3 +228,9 @@ fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
         });
     options
 }
+
+/// `$first, $first+1, …`, so many.
+pub(crate) fn placeholders(first: usize, count: usize) -> String {
+    let all: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
+    all.join(", ")
+}

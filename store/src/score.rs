@@ -17,6 +17,7 @@ use crate::{
     job::Lease,
     now,
     pair::{Chosen, SelectedPair, messages},
+    placeholders,
 };
 
 /// Rows per statement; five values each, and SQLite takes 32,766.
@@ -332,12 +333,6 @@ fn summarise(pairs: &[JudgedPair], scored: &HashMap<Uuid, ScoreRow>) -> ScoreSum
         length_correlation: spearman(&rewards, &lengths),
         cut: scored.values().filter(|row| row.cut_tokens > 0).count() as u64,
     }
-}
-
-/// `$first, $first+1, …`, so many.
-fn placeholders(first: usize, count: usize) -> String {
-    let all: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
-    all.join(", ")
 }
 
 fn signed(number: u64) -> i64 {
