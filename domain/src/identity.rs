@@ -78,6 +78,11 @@ pub fn imported_judgement_id(annotator: Uuid, comparison: Uuid, ranking: &[Vec<U
     )
 }
 
+/// The identifier of the job that does what was answered to the question of another: a question has one answer.
+pub fn answer_id(asking_job: Uuid) -> Uuid {
+    derive("answer", &[asking_job.as_bytes()])
+}
+
 /// Whether an identifier is of the kind that this module makes. None that a client makes may be.
 pub fn is_derived(id: Uuid) -> bool {
     id.get_version_num() == 8

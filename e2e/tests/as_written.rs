@@ -6,6 +6,13 @@ use anyhow::{Result, ensure};
 use e2e::{Browser, Programs, Site, browser::Scripts, people::OWNER};
 use serde_json::json;
 
+/// The direction of code, and of the Arabic paragraph before it.
+const CODE_SIDES: &str = r#"
+const code = document.querySelector(".response pre code");
+const arabic = [...document.querySelectorAll(".response p")].find((p) => p.textContent.startsWith("مرحبا"));
+return [getComputedStyle(code).direction, getComputedStyle(arabic).direction];
+"#;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_key_and_without_scripts_a_tick_show_a_response_as_it_was_written() -> Result<()> {
     let Some(programs) = Programs::from_env() else {
@@ -59,7 +66,7 @@ async fn project_with_lists(browser: &Browser) -> Result<String> {
     let project = browser.path().await?;
     let text = |done: &str| {
         format!(
-            "- [{done}] buy milk\n\nSo \\(x*y*z\\) and\n\n\\[\\frac{{1}}{{2}}\\]\n\n```python\ndef f(): pass\n```\n\nzero\u{200B}width"
+            "- [{done}] buy milk\n\nSo \\(x*y*z\\) and\n\n\\[\\frac{{1}}{{2}}\\]\n\nمرحبا بكم في الدرس\n\n```python\ndef f(): pass\n```\n\nzero\u{200B}width"
         )
     };
     let lines: Vec<String> = (0..3)
@@ -95,6 +102,12 @@ async fn rendered(browser: &Browser) -> Result<()> {
         ensure!(seen.contains(part), "{part} is not seen in\n{seen}");
     }
     ensure!(!seen.contains("- [x]"), "both are seen:\n{seen}");
+    let sides = browser.execute(CODE_SIDES, vec![]).await?;
+    ensure!(
+        sides.json() == &json!(["ltr", "rtl"]),
+        "code goes from left to right in a text from right to left: {}",
+        sides.json()
+    );
     for part in [
         ".response math[display=block] mfrac",
         ".response .code-keyword",

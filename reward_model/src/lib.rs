@@ -42,6 +42,6 @@ pub use evaluate::{Bin, LengthShare, Metrics, ScoredPair, Share, evaluate};
 pub use infer::{Scored, Scorer};
 pub use lanes::one_thread_per_operation;
 pub use optimizer::{Rule, Schedule};
-pub use predictions::{Prediction, write_predictions};
+pub use predictions::{PREDICTIONS, Prediction, write_predictions};
 pub use save::{About, check_base_model, longest_text};
 pub use train::{Best, Event, PairSource, Take, TrainOutcome, TrainRequest, train};

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ModelError;
 
+/// The file of a run's folder that says what the model made of each held-out pair.
+pub const PREDICTIONS: &str = "predictions.jsonl";
+
 /// One pair.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {

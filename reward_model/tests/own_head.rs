@@ -80,7 +80,8 @@ fn rewards(model: &Path) -> Vec<f32> {
     scored.iter().map(|one| one.reward).collect()
 }
 
-fn first(base: &str, method: Method, ensemble: usize) -> PathBuf {
+/// `place` keeps the folders of tests that run beside each other apart.
+fn first(place: &str, base: &str, method: Method, ensemble: usize) -> PathBuf {
     let config = TrainConfig {
         base_model: fixture(base),
         pooling: PoolBy::Mean,
@@ -89,7 +90,12 @@ fn first(base: &str, method: Method, ensemble: usize) -> PathBuf {
         ensemble,
         ..TrainConfig::of(method)
     };
-    trained(&format!("{base}-{method:?}-{ensemble}"), config, "please help").0
+    trained(
+        &format!("{place}-{base}-{method:?}-{ensemble}"),
+        config,
+        "please help",
+    )
+    .0
 }
 
 /// So slow that nothing moves.
@@ -114,7 +120,7 @@ fn the_head_of_a_mean_pooled_model_goes_on_whatever_the_method() {
         ("tiny", Method::Head, 3),
         ("qwen3", Method::Full, 1),
     ] {
-        let model = first(base, kind, ensemble);
+        let model = first("goes-on", base, kind, ensemble);
         let before = rewards(&model);
         let range = before.iter().fold(0f32, |most, reward| most.max(reward.abs()));
         assert!(range > 0.01, "the first training moved something: {before:?}");
@@ -131,7 +137,7 @@ fn the_head_of_a_mean_pooled_model_goes_on_whatever_the_method() {
 
 #[test]
 fn it_is_said_where_a_new_head_begins() {
-    let model = first("tiny", Method::Full, 1);
+    let model = first("begins-anew", "tiny", Method::Full, 1);
     let begun = |name: &str, config: TrainConfig| trained(&format!("anew-{name}"), config, "to you").1;
     let family = TrainConfig {
         base_model: model,
@@ -167,7 +173,7 @@ fn it_is_said_where_a_new_head_begins() {
 /// Another head is another run.
 #[test]
 fn a_head_that_goes_on_is_part_of_the_run() {
-    let model = first("tiny", Method::Head, 1);
+    let model = first("part-of-run", "tiny", Method::Head, 1);
     let (on, _) = on_from(&model, Method::Head, "same-run");
     let again = |base: &Path| {
         let run = on.parent().unwrap();
@@ -192,7 +198,7 @@ fn a_head_that_goes_on_is_part_of_the_run() {
     };
     again(&model).unwrap();
     // The same backbone beneath another head.
-    let other = first("tiny", Method::Head, 3);
+    let other = first("part-of-run", "tiny", Method::Head, 3);
     let error = again(&other).unwrap_err().to_string();
     assert!(error.contains("other settings, pairs or base model"), "{error}");
 }

@@ -19,7 +19,7 @@ use crate::{
         identify::{gate, identify},
     },
     limits::{MAX_API, bodies},
-    routes::{api, events, export, health, import, run_log},
+    routes::{api, events, export, health, import, run_files},
     security::{add_headers, after_panic, api_missing, check_origin, errors_to_flash},
     site::Site,
     state::AppState,
@@ -43,7 +43,7 @@ pub fn router(state: AppState, site: Site) -> Router {
         .merge(api::routes())
         .merge(events::routes())
         .merge(export::routes())
-        .merge(run_log::routes())
+        .merge(run_files::routes())
         .merge(import::routes(state.settings.max_upload_mb))
         .route("/api/{*path}", any(api_missing))
         .leptos_routes_with_context(&state, generate_route_list(App), context.clone(), page.clone())

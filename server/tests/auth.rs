@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use axum::http::{Method, StatusCode};
 use domain::permission::Role;
 use server::{
@@ -115,6 +117,32 @@ async fn wrong_passwords_and_unknown_people_get_one_answer() {
     }
     assert_eq!(answers[0], answers[1]);
     assert!(answers[0].contains("Wrong email or password"));
+}
+
+/// Whoever has no account costs a hash as well: otherwise the time of an answer tells which addresses have one.
+#[tokio::test]
+async fn the_time_of_an_answer_tells_nothing() {
+    let app = TestApp::new().await;
+    app.person("tom", Role::Trainer).await;
+    let mut browser = app.browser();
+    let mut quickest = [Duration::MAX; 2];
+    for _ in 0..PER_EMAIL.get() / 2 {
+        for (email, quickest) in ["tom@example.org", "nobody@example.org"]
+            .into_iter()
+            .zip(&mut quickest)
+        {
+            let form = [("email", email), ("password", "not the password")];
+            let asked = Instant::now();
+            browser.post("/sign-in", &form).await;
+            *quickest = asked.elapsed().min(*quickest);
+        }
+    }
+    let [known, unknown] = quickest;
+    // A hash takes more than ten times what all else does.
+    assert!(
+        unknown > known / 4 && known > unknown / 4,
+        "{known:?} and {unknown:?}"
+    );
 }
 
 #[tokio::test]

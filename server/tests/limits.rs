@@ -1,22 +1,35 @@
 //! Clients that hold on to what they get: over real connections.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Bytes, routing::post};
+use axum::{Router, body::Body, routing::post};
 use server::limits::connections::{Limits, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::oneshot,
+    sync::{Notify, oneshot},
 };
 
 const SOON: Duration = Duration::from_millis(300);
 
 async fn start(limits: Limits) -> (SocketAddr, oneshot::Sender<()>) {
+    start_told(limits, Arc::default()).await
+}
+
+/// `begun` is told when a request has come to its handler, whatever is still to come of its body.
+async fn start_told(limits: Limits, begun: Arc<Notify>) -> (SocketAddr, oneshot::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let router = Router::new().route("/", post(async |body: Bytes| body.len().to_string()));
+    let handler = async move |body: Body| {
+        begun.notify_one();
+        axum::body::to_bytes(body, 1 << 20)
+            .await
+            .unwrap()
+            .len()
+            .to_string()
+    };
+    let router = Router::new().route("/", post(handler));
     tokio::spawn(serve(listener, router, limits, async {
         drop(stopped.await);
     }));
@@ -79,12 +92,15 @@ async fn connections_of_one_client_and_of_all_are_bounded() {
 
 #[tokio::test]
 async fn a_server_that_stops_lets_a_request_in_flight_end() {
-    let (address, stop) = start(Limits::default()).await;
+    let begun = Arc::new(Notify::new());
+    let (address, stop) = start_told(Limits::default(), Arc::clone(&begun)).await;
     let mut stream = send(
         address,
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nha",
     )
     .await;
+    // Who is told to stop before it has taken the request may refuse it.
+    begun.notified().await;
     // The rest of the body comes once the server has been told to stop.
     stop.send(()).unwrap();
     while TcpStream::connect(address).await.is_ok() {

@@ -93,6 +93,7 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("GET", "/robots.txt", None),
     ("GET", "/runs/{id}/events", Some(Role::Reviewer)),
     ("GET", "/runs/{id}/log.txt", Some(Role::Reviewer)),
+    ("GET", "/runs/{id}/predictions.jsonl", Some(Role::Reviewer)),
     ("POST", "/setup", None),
     ("POST", "/sign-in", None),
     ("POST", "/sign-out", None),

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use domain::{
-    Millis,
+    Millis, identity,
     job::{Job, JobKind},
     run::{State, event::SeqEvent},
 };
@@ -93,6 +93,26 @@ impl Store {
         let id = row.id.clone().unwrap();
         job::Entity::insert(row).exec_without_returning(db).await?;
         Ok(id)
+    }
+
+    /// Puts the job into the queue that does what was answered to the question of job `asking`.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when it has been answered before, a moment ago included.
+    pub async fn enqueue_answer(&self, asking: Uuid, new: NewJob) -> Result<Uuid, StoreError> {
+        let id = identity::answer_id(asking);
+        let mut row = active(new, State::Queued);
+        row.id = Set(id);
+        match job::Entity::insert(row)
+            .exec_without_returning(self.writer())
+            .await
+        {
+            Ok(_) => Ok(id),
+            Err(error) if StoreError::is_duplicate(&error) => {
+                Err(StoreError::Conflict("This has been answered already.".to_owned()))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Puts a job into the queue as already claimed, in the caller's transaction: for work that its caller does at once.

@@ -217,6 +217,26 @@ async fn a_job_goes_through_one_worker_at_a_time() {
     .await;
 }
 
+/// Two clicks, or two people, at once.
+#[tokio::test]
+async fn a_question_of_a_job_is_answered_once() {
+    on_both(async |store| {
+        let asking = enqueue(&store, JobKind::Import).await;
+        let answer = || store.enqueue_answer(asking, new_job(JobKind::Import, None));
+        let answers = futures::future::join_all((0..8).map(|_| answer())).await;
+        let refused = answers
+            .iter()
+            .filter(|answer| matches!(answer, Err(StoreError::Conflict(_))));
+        assert_eq!(refused.count(), 7, "{answers:?}");
+        let other = enqueue(&store, JobKind::Import).await;
+        store
+            .enqueue_answer(other, new_job(JobKind::Import, None))
+            .await
+            .unwrap();
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_expired_lease_is_anyones_until_the_attempts_are_used_up() {
     on_both(async |store| {

@@ -104,7 +104,7 @@ fn run_page(
         <Page title=run.name.clone() project=project tab=Tab::Train>
             <div class="page-head">
                 <div>
-                    <h1 dir="auto">{run.name.clone()} " " {state_badge(run.state)}</h1>
+                    <h1 dir="auto">{run.name.clone()} " " {over.then(|| state_badge(run.state))}</h1>
                     <p>{started(&run)}</p>
                 </div>
                 <div class="cluster">
@@ -120,7 +120,7 @@ fn run_page(
                 </div>
             </div>
             {run.error.clone().map(|error| view! { <p class="alert bad" role="alert">{error}</p> })}
-            {run.metrics.as_ref().map(|metrics| outcome(metrics, &run.settings))}
+            {run.metrics.as_ref().map(|metrics| outcome(&run, metrics))}
             {reload}
             <LiveRun
                 run=id
@@ -175,9 +175,10 @@ pub(super) fn state_badge(state: State) -> impl IntoView {
     view! { <span class=class>{word}</span> }
 }
 
+/// Stays true while the page stands open: how far the run is now, its live part tells.
 fn started(run: &Run) -> String {
     let Some(started) = run.started_at else {
-        return format!("Waiting since {}.", text::date_time(run.created_at));
+        return format!("Asked for {}.", text::date_time(run.created_at));
     };
     let mut sentence = format!("Started {}", text::date_time(started));
     if let Some(finished) = run.finished_at {

@@ -67,7 +67,7 @@ pub async fn answer_import(
     seed: u64,
 ) -> Result<(), AppError> {
     use domain::{formats::Making, job::JobKind, permission::Permission};
-    use store::{Store, job::NewJob};
+    use store::job::NewJob;
 
     use crate::{context, viewer};
     let user = viewer::require(Permission::ManageProjects)?;
@@ -86,7 +86,8 @@ pub async fn answer_import(
         payload: serde_json::json!(request),
         created_by: Some(user.id),
     };
-    let id = Store::enqueue_job(context::store().writer(), new).await?;
+    // The second click of a double one finds what the first has queued.
+    let id = context::store().enqueue_answer(job, new).await?;
     tracing::info!(by = %user.id, %project, job = %id, ?making, "import queued");
     context::redirect(&format!("/projects/{project}/import"));
     Ok(())

@@ -32,7 +32,9 @@ pub enum Problem {
     LineTooLong(usize),
     #[error("the line holds more than {0} values")]
     TooManyValues(usize),
-    #[error("byte {0} of the line is not UTF-8")]
+    #[error(
+        "byte {0} of the line is not UTF-8: save the file as UTF-8 (it may be in an older encoding such as Windows-1252)"
+    )]
     NotUtf8(usize),
     #[error("half of a surrogate pair (\\ud800 to \\udfff on its own) is no character")]
     LoneSurrogate,

@@ -265,7 +265,7 @@ fn bytes_that_are_not_utf_8_are_refused_with_their_place() {
         .unwrap_err();
     assert_eq!(
         fault.located("f.jsonl"),
-        "f.jsonl:2: chosen: byte 25 of the line is not UTF-8"
+        "f.jsonl:2: chosen: byte 25 of the line is not UTF-8: save the file as UTF-8 (it may be in an older encoding such as Windows-1252)"
     );
 }
 

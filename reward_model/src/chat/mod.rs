@@ -2,6 +2,7 @@
 //! text is what `apply_chat_template(messages, tokenize=False)` of transformers 5.23 gives, but for the date: see
 //! [`python`].
 
+mod bounds;
 mod find;
 mod generation;
 mod json;

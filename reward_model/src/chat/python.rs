@@ -11,12 +11,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, Value};
 
-use super::json::tojson;
-use super::strings;
-
-/// What one text may cost: a unit for each instruction and for 64 bytes that are made, so that 128 MB is the most that a template can
-/// ask for. A conversation of a thousand turns takes some hundred thousand, a template that never ends takes all.
-const FUEL: u64 = 2_000_000;
+use super::{bounds, strings};
 
 /// What `raise_exception` was called with.
 #[derive(Debug)]
@@ -51,9 +46,8 @@ pub(super) fn environment() -> Environment<'static> {
         .build()
         .expect("the usual delimiters differ");
     environment.set_syntax(syntax);
-    environment.set_fuel(Some(FUEL));
+    bounds::set(&mut environment);
     environment.set_unknown_method_callback(strings::method);
-    environment.add_filter("tojson", tojson);
     environment.add_filter("trim", strings::trim);
     // minijinja also goes through none, as through a list without items, and tells strings from lists.
     environment.add_test("iterable", |value: &Value| {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
+use app::text;
 use domain::{
     formats::{Format, Making},
     import::{ImportPhase, ImportProgress, ImportReport, ImportRequest, OnError},
@@ -106,11 +107,7 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         return Ok(());
     }
     if let Some(making) = request.making.filter(|_| checked.unjudged() > 0) {
-        eprintln!(
-            "{} comparisons are made of {} prompts.",
-            checked.made_by(making),
-            checked.unjudged()
-        );
+        eprintln!("Made of unjudged responses: {}.", made(&checked, making));
     }
     let store = open_store(&config).await?;
     let ended = import(&config, &store, &args.project, &request, stop).await;
@@ -166,13 +163,24 @@ fn making(checked: &ImportReport, asked: Option<Making>) -> anyhow::Result<Optio
 fn choices(checked: &ImportReport) -> String {
     let random = |per_prompt| checked.made_by(Making::RandomPairs { per_prompt, seed: 0 });
     format!(
-        "  --make ranking: {} comparisons\n  --make all-pairs: {} comparisons\n  --make random-pairs --pairs-per-prompt K: {} comparisons with K = 1, {} with 3, {} with 5\n",
-        checked.made_by(Making::Ranking),
-        checked.made_by(Making::AllPairs),
+        "  --make ranking: {}\n  --make all-pairs: {}\n  --make random-pairs --pairs-per-prompt K: {} comparisons with K = 1, {} with 3, {} with 5\n",
+        comparisons(checked.made_by(Making::Ranking)),
+        comparisons(checked.made_by(Making::AllPairs)),
         random(1),
         random(3),
         random(5),
     )
+}
+
+fn comparisons(number: u64) -> String {
+    let (number, noun) = text::count(number, "comparison", "comparisons");
+    format!("{number} {noun}")
+}
+
+/// `12 comparisons of 3 prompts`.
+fn made(checked: &ImportReport, making: Making) -> String {
+    let (prompts, noun) = text::count(checked.unjudged(), "prompt", "prompts");
+    format!("{} of {prompts} {noun}", comparisons(checked.made_by(making)))
 }
 
 /// What a file would become.
@@ -188,9 +196,9 @@ fn plan(checked: &ImportReport, making: Option<Making>) -> String {
         plan.push_str(&format!("  {told}\n"));
     }
     if let Some(making) = making.filter(|_| checked.unjudged() > 0) {
-        let (made, prompts) = (checked.made_by(making), checked.unjudged());
         plan.push_str(&format!(
-            "{made} comparisons would be made of {prompts} prompts\n"
+            "would be made of unjudged responses: {}\n",
+            made(checked, making)
         ));
     }
     plan.push_str("nothing is written\n");

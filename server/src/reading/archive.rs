@@ -8,19 +8,18 @@ use std::{
 };
 
 use flate2::bufread::DeflateDecoder;
-use zip::{CompressionMethod, ZipArchive};
+use zip::{CompressionMethod, ZipArchive, result::ZipError};
 
 use super::{BLOCK, Counted, ReadError};
 
 /// The unpacked bytes of the only file in an archive. Its place is looked up; it is read from there without the archive, so that
 /// it can go on to another thread.
 pub(super) fn only_member(path: &Path, read: Arc<AtomicU64>) -> Result<Box<dyn Read + Send>, ReadError> {
-    let bad = |error: zip::result::ZipError| ReadError::BadZip(error.to_string());
-    let mut archive = ZipArchive::new(BufReader::new(File::open(path)?)).map_err(bad)?;
+    let mut archive = ZipArchive::new(BufReader::new(File::open(path)?)).map_err(in_words)?;
     let names = archive
         .file_names()
         .map(|name| name.map(|name| name.into_owned()));
-    let mut names = names.collect::<Result<Vec<String>, _>>().map_err(bad)?;
+    let mut names = names.collect::<Result<Vec<String>, _>>().map_err(in_words)?;
     // Folders, and what macOS adds.
     names.retain(|name| {
         !name.ends_with('/') && !name.starts_with("__MACOSX/") && !name.ends_with(".DS_Store")
@@ -28,7 +27,7 @@ pub(super) fn only_member(path: &Path, read: Arc<AtomicU64>) -> Result<Box<dyn R
     let [name] = names.as_slice() else {
         return Err(ReadError::SeveralMembers(names.len()));
     };
-    let member = archive.by_name(name).map_err(bad)?;
+    let member = archive.by_name(name).map_err(in_words)?;
     let (bytes, method) = (member.compressed_size(), member.compression());
     let start = member
         .data_start()
@@ -40,6 +39,21 @@ pub(super) fn only_member(path: &Path, read: Arc<AtomicU64>) -> Result<Box<dyn R
     match method {
         CompressionMethod::Stored => Ok(Box::new(packed)),
         CompressionMethod::Deflated => Ok(Box::new(DeflateDecoder::new(packed))),
-        other => Err(ReadError::BadZip(format!("it is packed by {other}"))),
+        other => Err(ReadError::BadZip(format!(
+            "it is packed by {other}; pack it as an ordinary zip, or as gzip"
+        ))),
+    }
+}
+
+fn in_words(error: ZipError) -> ReadError {
+    match error {
+        ZipError::Io(error) => error.into(),
+        ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) | ZipError::InvalidPassword => {
+            ReadError::BadZip("it has a password".to_owned())
+        }
+        ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => ReadError::BadZip(
+            "it is packed in a way that is not read here; pack it as an ordinary zip, or as gzip".to_owned(),
+        ),
+        _ => ReadError::BadZip("it is damaged, or a part of it is missing".to_owned()),
     }
 }

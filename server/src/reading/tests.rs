@@ -148,6 +148,10 @@ fn a_file_that_is_something_else_is_named_once() {
         (&gzip(LINES.as_bytes())[..30], "incomplete"),
         (&[gzip(LINES.as_bytes()), b"rest".to_vec()].concat(), "damaged"),
         (&two, "a zip archive with 2 files"),
+        (
+            &two[..60],
+            "This zip archive cannot be read: it is damaged, or a part of it is missing.",
+        ),
     ] {
         let error = read(content).unwrap_err();
         assert!(error.contains(said), "{said}: {error}");

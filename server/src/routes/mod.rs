@@ -5,4 +5,4 @@ pub mod events;
 pub mod export;
 pub mod health;
 pub mod import;
-pub mod run_log;
+pub mod run_files;

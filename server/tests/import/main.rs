@@ -5,6 +5,7 @@ mod place;
 #[path = "../support/mod.rs"]
 mod support;
 mod unjudged;
+mod whole_way;
 
 use std::{
     io::Write,
@@ -164,6 +165,28 @@ fn an_import_that_is_killed_loses_nothing_and_doubles_nothing() {
 }
 
 /// Waits until some rows are committed and gives their number.
+/// Whatever the machine's default is, and however a version before left it.
+#[test]
+fn what_is_kept_is_for_its_owner_alone() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+    let place = Place::new();
+    let file = place.file("one.jsonl", trl("a", "b", "c").as_bytes());
+    assert!(place.import(&file, &[]).0);
+    let data = place.0.join("data");
+    let open_ones = || -> Vec<String> {
+        let entries = fs::read_dir(&data).unwrap().map(Result::unwrap);
+        entries
+            .filter(|entry| entry.metadata().unwrap().permissions().mode() & 0o077 != 0)
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect()
+    };
+    assert!(data.join("touchstone.db").is_file());
+    assert_eq!(open_ones(), [""; 0]);
+    fs::set_permissions(data.join("touchstone.db"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(place.export().len(), 1);
+    assert_eq!(open_ones(), [""; 0]);
+}
+
 fn wait_for_rows(place: &Place, child: &mut Child) -> usize {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {

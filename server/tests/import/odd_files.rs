@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::{gzip, place::Place};
 
 /// A file, what is told of it, and its preferences as prompt, chosen and rejected, each as text where it is one plain message.
+#[derive(Clone)]
 struct Case {
     name: &'static str,
     content: Vec<u8>,
@@ -43,9 +44,18 @@ fn short(messages: &Value, role: &str) -> Value {
     }
 }
 
-fn check(cases: Vec<Case>) {
+/// Every kind of odd file, each with the right answer: a prompt is never made from what answers share while a column can hold it,
+/// messages come out as they came in, a container is read or named in one sentence.
+#[test]
+fn every_odd_file_is_read_rightly_or_named() {
     let place = Place::new();
-    for case in cases {
+    let cases = [
+        prompts_under_another_name(),
+        prompts_within_the_answers(),
+        messages(),
+        other_containers(),
+    ];
+    for case in cases.concat() {
         let file = place.file(case.name, &case.content);
         let (ok, report, error) = place.import_into(case.name, &file, &["--on-error", "skip"]);
         let told = format!("{report}{error}");
@@ -86,11 +96,10 @@ fn check(cases: Vec<Case>) {
     }
 }
 
-#[test]
-fn a_prompt_under_another_name_is_read_and_never_made_from_what_answers_share() {
+fn prompts_under_another_name() -> Vec<Case> {
     let talk =
         |text: &str| json!([{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]);
-    check(vec![
+    vec![
         case(
             "system-and-question",
             line(
@@ -148,14 +157,13 @@ fn a_prompt_under_another_name_is_read_and_never_made_from_what_answers_share() 
             &["its columns are text, label"],
             json!([]),
         ),
-    ]);
+    ]
 }
 
-#[test]
-fn a_prompt_within_the_answers_is_taken_off_and_told() {
+fn prompts_within_the_answers() -> Vec<Case> {
     let turn = |role: &str, text: &str| json!({"role": role, "content": text});
     let talk = |answer: &str| json!([turn("user", "Which bird?"), turn("assistant", answer)]);
-    check(vec![
+    vec![
         case(
             "implicit",
             line(json!({"chosen": "Which bird? A wren", "rejected": "Which bird? A wren or a rock"})),
@@ -233,18 +241,17 @@ fn a_prompt_within_the_answers_is_taken_off_and_told() {
                 [[turn("user", "e"), turn("user", "f")], "g", ""]
             ]),
         ),
-    ]);
+    ]
 }
 
-#[test]
-fn messages_are_exported_as_they_came_in() {
+fn messages() -> Vec<Case> {
     let user = json!({"role": "user", "content": "Rain in Bonn?"});
     let call = json!({"role": "assistant", "content": null, "tool_calls": [{"id": "t1", "type": "function", "function": {"name": "rain", "arguments": "{\"town\":\"Bonn\"}"}}]});
     let result = json!({"role": "tool", "tool_call_id": "t1", "content": "{\"mm\": 3}"});
     let parts = |role: &str, text: &str| json!([{"role": role, "content": [{"type": "text", "text": text}]}]);
     let several = json!([{"role": "assistant", "content": "Yes"}, {"role": "user", "content": "Sure?"}, {"role": "assistant", "content": "Quite"}]);
     let thought = |name: &str| json!([{"role": "assistant", name: "hm", "content": "Yes"}]);
-    for (name, prompt, chosen, rejected) in [
+    [
         (
             "roles",
             json!([{"role": "User", "content": "Hi"}]),
@@ -283,15 +290,16 @@ fn messages_are_exported_as_they_came_in() {
             thought("reasoning_content"),
             thought("thinking"),
         ),
-    ] {
-        let content = line(json!({"prompt": prompt, "chosen": chosen, "rejected": rejected, "tools": []}));
-        check(vec![case(
+    ]
+    .map(|(name, prompt, chosen, rejected)| {
+        case(
             name,
-            content,
+            line(json!({"prompt": prompt, "chosen": chosen, "rejected": rejected, "tools": []})),
             &["1 of 1 rows imported"],
             json!([[prompt, chosen, rejected]]),
-        )]);
-    }
+        )
+    })
+    .into()
 }
 
 #[test]
@@ -387,8 +395,7 @@ fn margins_and_labels_are_kept_or_named() {
     assert_eq!(both[0], both[1]);
 }
 
-#[test]
-fn other_containers_are_read_or_named_in_one_sentence() {
+fn other_containers() -> Vec<Case> {
     let plain = line(json!({"prompt": "Which tree?", "chosen": "An oak.", "rejected": "A spoon."}));
     let utf16: Vec<u8> = format!("\u{feff}{plain}")
         .encode_utf16()
@@ -396,7 +403,7 @@ fn other_containers_are_read_or_named_in_one_sentence() {
         .collect();
     let padded = [gzip(plain.as_bytes()), vec![0; 512]].concat();
     let read = || json!([["Which tree?", "An oak.", "A spoon."]]);
-    check(vec![
+    vec![
         case("list.json", format!("[{plain}]"), &[], read()),
         case(
             "pretty.json",
@@ -419,6 +426,12 @@ fn other_containers_are_read_or_named_in_one_sentence() {
             json!([]),
         ),
         case(
+            "part-of.zip",
+            b"PK\x03\x04\x14\0\0\0".to_vec(),
+            &["This zip archive cannot be read: it is damaged, or a part of it is missing."],
+            json!([]),
+        ),
+        case(
             "pointer.jsonl",
             "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
             &["git lfs pull"],
@@ -433,7 +446,7 @@ fn other_containers_are_read_or_named_in_one_sentence() {
         case(
             "latin.jsonl",
             b"{\"prompt\": \"Stra\xdfe?\", \"chosen\": \"a\", \"rejected\": \"b\"}\n".to_vec(),
-            &["latin.jsonl:1: prompt: byte 17 of the line is not UTF-8"],
+            &["latin.jsonl:1: prompt: byte 17 of the line is not UTF-8: save the file as UTF-8"],
             json!([]),
         ),
         case(
@@ -442,7 +455,7 @@ fn other_containers_are_read_or_named_in_one_sentence() {
             &[],
             json!([["Tasks", "- [x] a\n- [ ] b", "- [ ] a\n- [x] b"]]),
         ),
-    ]);
+    ]
 }
 
 #[test]
@@ -476,13 +489,28 @@ fn a_line_with_more_values_than_memory_is_refused() {
     let packed = gzip(bomb.as_bytes());
     assert!(packed.len() < 20_000);
     let file = place.file("values.jsonl.gz", &packed);
-    let mut command = place.command(&["import", file.to_str().unwrap(), "--project", "P"]);
-    let output = command.output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
+    let (ok, _, error, peak) = place.measured(&["import", file.to_str().unwrap(), "--project", "P"]);
     assert!(
-        error.contains("values.jsonl.gz:1: the line holds more than 200000 values"),
+        !ok && error.contains("values.jsonl.gz:1: the line holds more than 200000 values"),
         "{error}"
     );
+    assert!(peak < 200, "{peak} MB; it was 1,300");
+}
+
+#[test]
+fn an_export_of_very_long_texts_goes_page_by_page() {
+    let place = Place::new();
+    let long = |name: &str, n: usize| format!("{name} {n} {}", "and so on ".repeat(150_000));
+    let lines: String = (0..40)
+        .map(|n| line(json!({"prompt": "Go on.", "chosen": long("a", n), "rejected": long("b", n)})))
+        .collect();
+    let file = place.file("long.jsonl", lines.as_bytes());
+    let (ok, _, error, peak) = place.measured(&["import", file.to_str().unwrap(), "--project", "P"]);
+    assert!(ok && peak < 400, "{peak} MB: {error}");
+    let out = place.0.join("out.jsonl");
+    let (ok, _, error, peak) = place.measured(&["export", "--project", "P", "--out", out.to_str().unwrap()]);
+    assert!(ok && peak < 200, "{peak} MB: {error}");
+    assert_eq!(std::fs::metadata(out).unwrap().len() / 3_000_000, 40);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
+    thread::sleep,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -43,6 +45,35 @@ impl Place {
         } = self.command(args).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (status.success(), text(stdout), text(stderr))
+    }
+
+    /// [`Place::run`] with the most memory that the command had, in megabytes.
+    pub fn measured(&self, args: &[&str]) -> (bool, String, String, u64) {
+        let mut child = self
+            .command(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0;
+        while child.try_wait().unwrap().is_none() {
+            let told = fs::read_to_string(&status).unwrap_or_default();
+            let line = told.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kilobytes: Option<u64> =
+                line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
+            peak = peak.max(kilobytes.unwrap_or_default() / 1024);
+            sleep(Duration::from_millis(2));
+        }
+        assert!(peak > 0, "{args:?}");
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (
+            output.status.success(),
+            text(output.stdout),
+            text(output.stderr),
+            peak,
+        )
     }
 
     pub fn import(&self, file: &Path, more: &[&str]) -> (bool, String, String) {

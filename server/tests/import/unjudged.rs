@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Fifty prompts with two to nine responses, as texts, objects and messages.
-fn lines() -> String {
+pub fn lines() -> String {
     let line = |n: usize| {
         let responses: Vec<Value> = (0..2 + n % 8)
             .map(|r| match r % 3 {
@@ -32,7 +32,7 @@ fn lines() -> String {
 }
 
 /// Of two to nine responses each, over fifty prompts: n (n − 1) / 2 each.
-const ALL_PAIRS: u64 = 6 * (1 + 3 + 6 + 10 + 15 + 21 + 28 + 36) + 1 + 3;
+pub const ALL_PAIRS: u64 = 6 * (1 + 3 + 6 + 10 + 15 + 21 + 28 + 36) + 1 + 3;
 /// At most three of each prompt.
 const THREE_PAIRS: u64 = 50 * 3 - 7 * 2;
 
@@ -53,7 +53,9 @@ fn the_command_asks_what_is_made_and_makes_as_many_as_it_told() {
     let random = ["--make", "random-pairs", "--pairs-per-prompt", "3", "--seed", "7"];
     let (ok, plan, error) = place.import(&file, &[&random[..], &["--dry-run"]].concat());
     assert!(
-        ok && plan.contains(&format!("{THREE_PAIRS} comparisons would be made")),
+        ok && plan.contains(&format!(
+            "unjudged responses: {THREE_PAIRS} comparisons of 50 prompts"
+        )),
         "{plan}{error}"
     );
     let (exported, _, _) = place.run(&["export", "--project", "P"]);
@@ -68,7 +70,7 @@ fn the_command_asks_what_is_made_and_makes_as_many_as_it_told() {
         let said = format!("50 new prompts, 269 new responses, {made} new comparisons");
         assert!(ok && report.contains(&said), "{project}: {report}{error}");
         assert!(
-            error.contains(&format!("{made} comparisons are made of 50 prompts")),
+            error.contains(&format!("unjudged responses: {made} comparisons of 50 prompts")),
             "{error}"
         );
         let (ok, report, _) = place.import_into(project, &file, make);

@@ -120,7 +120,7 @@ async fn a_lead_starts_a_run_with_a_plain_form_and_cancels_it() {
     assert!(place.starts_with("/runs/"), "{answer:?}");
     let page = lead.get(&place).await;
     assert!(
-        page.body.contains("first try") && page.body.contains("waiting"),
+        page.body.contains("first try") && page.body.contains("Waits for a worker."),
         "{}",
         page.body
     );

@@ -1,6 +1,6 @@
 //! What came out of a run, and shares as bars.
 
-use domain::run::{Metrics, Settings, Truncation};
+use domain::run::{Metrics, Run, Truncation};
 use leptos::prelude::*;
 
 use crate::{
@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// What came out, against the simplest rival.
-pub fn outcome(metrics: &Metrics, settings: &Settings) -> impl IntoView + use<> {
+pub fn outcome(run: &Run, metrics: &Metrics) -> impl IntoView + use<> {
+    let settings = &run.settings;
     let left_out = left_out(settings.truncation);
     let bar = |label: &'static str, proportion: Option<domain::stats::Proportion>| {
         let proportion = proportion?;
@@ -73,6 +74,13 @@ pub fn outcome(metrics: &Metrics, settings: &Settings) -> impl IntoView + use<> 
                     text::number(metrics.cut.texts),
                 )}
             </p>
+            {metrics.held_out.map(|_| view! {
+                <p>
+                    <a href=format!("/runs/{}/predictions.jsonl", run.id) download>
+                        "Each held-out pair with its two rewards (JSON lines)"
+                    </a>
+                </p>
+            })}
         </section>
     }
     .into_any()

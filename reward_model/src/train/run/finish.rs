@@ -7,12 +7,9 @@ use crate::checkpoint::write_folder;
 use crate::config::{Keep, TrainConfig};
 use crate::error::TrainError;
 use crate::evaluate::Metrics;
-use crate::predictions::{Prediction, write_predictions};
+use crate::predictions::{PREDICTIONS, Prediction, write_predictions};
 use crate::save::{About, Parts};
 use crate::train::{Best, Event, TrainOutcome};
-
-/// The file of a run's folder that says what the model made of each held-out pair.
-const PREDICTIONS: &str = "predictions.jsonl";
 
 impl Run<'_> {
     /// Saves the model and lets go of the checkpoints.
