@@ -169,7 +169,7 @@ impl Embedder<'_> {
         };
         let texts: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
         let forwards = backbone.reads_forwards();
-        let jobs = jobs(&texts, forwards);
+        let jobs = jobs(&texts, forwards, self.lanes.threads());
         let work = |job: usize| {
             let batch = Batch::of(jobs[job].iter().map(|&i| texts[i]), forwards);
             self.pooling.embed(backbone, &batch)

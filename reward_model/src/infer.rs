@@ -259,7 +259,7 @@ impl Scorer {
         let encoded = self.lanes.install(|| self.encoder.encode_all(texts))?;
         let ids: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
         let forwards = self.backbone().reads_forwards();
-        let jobs = jobs(&ids, forwards);
+        let jobs = jobs(&ids, forwards, self.lanes.threads());
         let mut scored: Vec<Scored> = encoded
             .iter()
             .map(|text| Scored {

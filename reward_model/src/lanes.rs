@@ -52,6 +52,11 @@ impl Lanes {
         Ok(Self { pool, threads })
     }
 
+    /// How many they are.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// Runs `f` where rayon's parallel iterators use this pool.
     pub fn install<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
         self.pool.install(f)

@@ -57,7 +57,7 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
                 role,
             };
             let made = store.insert_user(new).await?;
-            println!("{} is now a {}", made.name, made.role.as_str());
+            println!("{} can sign in; role: {}", made.name, made.role.as_str());
         }
         Action::SetPassword { email } => {
             let Some((user, _)) = store.find_credentials(&email).await? else {
