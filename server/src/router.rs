@@ -20,7 +20,7 @@ use crate::{
     },
     limits::{MAX_API, bodies},
     routes::{api, events, export, health, import, run_files},
-    security::{add_headers, after_panic, api_missing, check_origin, errors_to_flash},
+    security::{add_headers, after_panic, api_missing, check_origin, errors_to_flash, log_forbidden},
     site::Site,
     state::AppState,
 };
@@ -53,6 +53,7 @@ pub fn router(state: AppState, site: Site) -> Router {
         .layer(from_fn_with_state(state.clone(), tell_pages))
         .layer(from_fn_with_state(state.clone(), bodies::limit))
         .layer(from_fn_with_state(state.clone(), gate))
+        .layer(from_fn_with_state(state.clone(), log_forbidden))
         .layer(from_fn_with_state(state.clone(), identify))
         .layer(from_fn_with_state(state.clone(), check_origin))
         // `bodies::limit` is narrower, but for uploads, which set their own.

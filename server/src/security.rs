@@ -9,6 +9,7 @@ use axum::{
     middleware::Next,
     response::{Html, IntoResponse, Response},
 };
+use domain::user::User;
 use leptos::server_fn::error::ServerFnUrlError;
 
 use crate::{
@@ -106,6 +107,23 @@ fn is_own_origin(headers: &HeaderMap, address: &Address) -> bool {
     }
 }
 
+/// Marks an answer that leads back to a page because the person's role does not allow what was asked.
+#[derive(Debug, Clone, Copy)]
+struct Refused;
+
+/// Logs who asked for what their role does not allow.
+pub async fn log_forbidden(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let by = parts.extensions.get::<Option<User>>().cloned().flatten();
+    let from = client(&parts, &state);
+    let what = format!("{} {}", parts.method, parts.uri.path());
+    let response = next.run(Request::from_parts(parts, body)).await;
+    if response.status() == StatusCode::FORBIDDEN || response.extensions().get::<Refused>().is_some() {
+        log_about(Event::Forbidden, by.map(|user| user.id), from, what);
+    }
+    response
+}
+
 /// A plain form whose server function failed is sent back with the error in the URL, where any link could put one.
 /// Moves it into the flash instead.
 pub async fn errors_to_flash(State(state): State<AppState>, request: Request, next: Next) -> Response {
@@ -124,6 +142,9 @@ pub async fn errors_to_flash(State(state): State<AppState>, request: Request, ne
         return response;
     };
     let error: AppError = ServerFnUrlError::decode_err(&error.replace("%3D", "="));
+    if matches!(error, AppError::Forbidden) {
+        response.extensions_mut().insert(Refused);
+    }
     let back = match rest.is_empty() {
         true => path.to_owned(),
         false => format!("{path}?{}", rest.join("&")),

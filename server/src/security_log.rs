@@ -28,6 +28,8 @@ pub enum Event {
     TokenMade,
     TokenRevoked,
     TokenRefused,
+    InvitationRefused,
+    Forbidden,
     OriginRefused,
     TooLarge,
     OverQuota,
@@ -57,6 +59,8 @@ impl Event {
             Event::TokenMade => "token_made",
             Event::TokenRevoked => "token_revoked",
             Event::TokenRefused => "token_refused",
+            Event::InvitationRefused => "invitation_refused",
+            Event::Forbidden => "forbidden",
             Event::OriginRefused => "origin_refused",
             Event::TooLarge => "too_large",
             Event::OverQuota => "over_quota",
@@ -71,6 +75,8 @@ impl Event {
                 | Event::SignInSlowed
                 | Event::PasswordWrong
                 | Event::TokenRefused
+                | Event::InvitationRefused
+                | Event::Forbidden
                 | Event::OriginRefused
                 | Event::TooLarge
                 | Event::OverQuota

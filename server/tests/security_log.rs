@@ -40,6 +40,19 @@ async fn who_and_from_where_is_logged_and_no_secret() {
     let tom = app.person("tom", Role::Trainer).await.id;
     let wrong = [("email", "tom@example.org"), ("password", "wrong horse battery")];
     app.browser().post("/sign-in", &wrong).await;
+    let mut trainer = app.browser();
+    trainer.sign_in("tom").await;
+    assert_eq!(trainer.get("/team").await.status, StatusCode::FORBIDDEN);
+    trainer
+        .post("/fn/projects/create", &[("name", "Mine"), ("instructions", "")])
+        .await;
+    let stranger = [
+        ("name", "Sue"),
+        ("email", "sue@example.org"),
+        ("password", PASSWORD),
+        ("repeat", PASSWORD),
+    ];
+    app.browser().post("/join/0123456789abcdef", &stranger).await;
     let role = [("role", "lead"), ("confirm_password", PASSWORD)];
     owner.post(&format!("/team/people/{tom}/role"), &role).await;
     owner.post("/account/tokens", &[("name", "a token")]).await;
@@ -59,6 +72,12 @@ async fn who_and_from_where_is_logged_and_no_secret() {
     owner.post("/sign-out", &[]).await;
 
     let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    for (what, by) in [("GET /team", tom), ("POST /fn/projects/create", tom)] {
+        let told = log.lines().any(|line| {
+            line.contains("event=\"forbidden\"") && line.contains(what) && line.contains(&by.to_string())
+        });
+        assert!(told, "{what} in\n{log}");
+    }
     for event in [
         "signed_in",
         "sign_in_failed",
@@ -68,6 +87,7 @@ async fn who_and_from_where_is_logged_and_no_secret() {
         "account_disabled",
         "token_refused",
         "origin_refused",
+        "invitation_refused",
         "signed_out",
     ] {
         let line = log

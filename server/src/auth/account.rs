@@ -88,6 +88,12 @@ async fn change_password(
 ) -> Response {
     let email = user.email.clone().unwrap_or_default();
     if !state.throttle.admits(&email, visit.address) {
+        log_about(
+            Event::SignInSlowed,
+            Some(user.id),
+            visit.address,
+            "changing the password",
+        );
         let error = AppError::TooMany("Too many attempts. Please wait a minute.".into());
         return refuse(&state, PAGE, error);
     }

@@ -75,6 +75,7 @@ async fn set_up(State(state): State<AppState>, visit: Visit, Form(form): Form<Ne
     }
     let back = "/setup";
     if !state.throttle.admits_address(visit.address) {
+        log_about(Event::SignInSlowed, None, visit.address, "setting up");
         return again(&state, back, form.typed(), too_many());
     }
     if !state.setup_code.fits(&form.code) {
@@ -173,12 +174,16 @@ async fn join(
         token.replace(|c: char| !c.is_ascii_alphanumeric(), "")
     );
     if !state.throttle.admits_address(visit.address) {
+        log_about(Event::SignInSlowed, None, visit.address, "joining");
         return again(&state, &back, form.typed(), too_many());
     }
     let hash = hash_secret(&token);
     match state.store().find_open_invite(&hash).await {
         Ok(Some(_)) => {}
-        Ok(None) => return refuse(&state, &back, gone()),
+        Ok(None) => {
+            log(Event::InvitationRefused, None, visit.address);
+            return refuse(&state, &back, gone());
+        }
         Err(error) => return refuse(&state, &back, error),
     }
     let typed = form.typed();
