@@ -66,7 +66,7 @@ async fn project_with_lists(browser: &Browser) -> Result<String> {
     let project = browser.path().await?;
     let text = |done: &str| {
         format!(
-            "- [{done}] buy milk\n\nSo \\(x*y*z\\) and\n\n\\[\\frac{{1}}{{2}}\\]\n\nمرحبا بكم في الدرس\n\n```python\ndef f(): pass\n```\n\nzero\u{200B}width"
+            "مرحبا بكم في الدرس\n\n- [{done}] buy milk\n\nSo \\(x*y*z\\) and\n\n\\[\\frac{{1}}{{2}}\\]\n\n```python\ndef f(): pass\n```\n\nzero\u{200B}width"
         )
     };
     let lines: Vec<String> = (0..3)

@@ -142,13 +142,13 @@ pub async fn errors_to_flash(State(state): State<AppState>, request: Request, ne
         return response;
     };
     let error: AppError = ServerFnUrlError::decode_err(&error.replace("%3D", "="));
-    if matches!(error, AppError::Forbidden) {
-        response.extensions_mut().insert(Refused);
-    }
     let back = match rest.is_empty() {
         true => path.to_owned(),
         false => format!("{path}?{}", rest.join("&")),
     };
+    if matches!(error, AppError::Forbidden) {
+        response.extensions_mut().insert(Refused);
+    }
     let cookie = Flash::failed(error).to_cookie(state.settings.secure_cookies);
     *response.status_mut() = StatusCode::SEE_OTHER;
     if let (Ok(back), Ok(cookie)) = (HeaderValue::from_str(&back), HeaderValue::from_str(&cookie)) {

@@ -4,10 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{ComparedResponses, Fault, Format, Problem, Row};
-use crate::prompt::conversation_hash;
-
-/// The most responses that are put into one order.
-pub const MAX_RESPONSES: usize = 9;
+use crate::{comparison::MAX_RESPONSES, prompt::conversation_hash};
 
 /// Which comparisons are made of the responses to one prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

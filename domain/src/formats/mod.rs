@@ -25,7 +25,7 @@ mod write;
 
 pub use fault::{Fault, Problem};
 pub use lines::{Lines, MAX_LINE_BYTES, Record};
-pub use making::{MAX_RESPONSES, Making, UnknownMaking};
+pub use making::{Making, UnknownMaking};
 pub use messages::conversation_of;
 pub use notes::{FileNotes, RowNotes};
 pub use values::Values;

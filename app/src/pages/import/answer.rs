@@ -1,10 +1,6 @@
 //! What is to be made of responses that nobody has judged: asked after a file was read, before anything is written.
 
-use domain::{
-    formats::{MAX_RESPONSES, Making},
-    import::ImportReport,
-    job::Job,
-};
+use domain::{comparison::MAX_RESPONSES, formats::Making, import::ImportReport, job::Job};
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{
