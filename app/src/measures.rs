@@ -1,6 +1,7 @@
 //! What was measured of a run's model, as rows for pages and for the command line: no less than `evaluate` prints.
 
-use domain::run::{Keep, Metrics, Settings};
+use domain::run::Metrics;
+use recipe::{Keep, Recipe};
 
 use crate::text;
 
@@ -60,7 +61,7 @@ pub fn alike_sentence(metrics: &Metrics) -> Option<String> {
 }
 
 /// What is to be said where an earlier evaluation was better than the one of the weights that were kept.
-pub fn better_sentence(metrics: &Metrics, settings: &Settings) -> Option<String> {
+pub fn better_sentence(metrics: &Metrics, settings: &Recipe) -> Option<String> {
     let better = metrics.better.filter(|_| settings.keep == Keep::Last)?;
     Some(format!(
         "The weights of the last step were kept, and those of step {} were better: log loss {}, accuracy {}. With “Keep” set to best, \

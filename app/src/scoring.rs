@@ -2,10 +2,8 @@
 
 use std::{future::Future, pin::Pin};
 
-use domain::{
-    run::{Method, Settings},
-    score::{ScoreItem, Scored},
-};
+use domain::score::{ScoreItem, Scored};
+use recipe::{Method, Recipe, Refusal};
 use uuid::Uuid;
 
 use crate::error::AppError;
@@ -19,20 +17,11 @@ pub type ItemScores = Vec<Vec<Scored>>;
 /// Asks trained models, and knows how they are trained.
 pub trait Scoring: Send + Sync {
     /// The settings that a method starts from.
-    fn defaults(&self, method: Method) -> Settings;
+    fn defaults(&self, method: Method) -> Recipe;
     /// Whether training takes these settings; else which not, and why.
-    fn check(&self, settings: &Settings) -> Result<(), Refusal>;
+    fn check(&self, settings: &Recipe) -> Result<(), Refusal>;
     /// Scores items with the model of a run that is done.
     fn score(&self, run: Uuid, items: Vec<ScoreItem>) -> Answer<Result<ItemScores, ScoringError>>;
-}
-
-/// A setting that training does not take.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{setting}: {reason}")]
-pub struct Refusal {
-    /// Its name in [`Settings`].
-    pub setting: String,
-    pub reason: String,
 }
 
 /// Why there are no scores.

@@ -1,22 +1,17 @@
-//! Training runs as people see them: what is asked ([`Settings`], [`data::DataChoice`]), what they tell while they
+//! Training runs as people see them: what is asked ([`Recipe`], [`data::DataChoice`]), what they tell while they
 //! work ([`event::RunEvent`]), and what came out ([`Metrics`]).
 
 pub mod data;
-mod device;
 pub mod event;
 pub mod progress;
-mod settings;
 
+use recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{Millis, stats::Proportion};
 use data::{DataChoice, DataCounts};
-pub use device::{Device, UnknownDevice};
 use event::Rewards;
-pub use settings::{
-    Keep, Lora, Method, Optimizer, Pooling, Precision, Schedule, Settings, Ties, Truncation, UnknownChoice,
-};
 
 /// The longest name of a run, in characters.
 pub const MAX_NAME: usize = 80;
@@ -112,7 +107,7 @@ pub struct Run {
     pub project_id: Uuid,
     pub name: String,
     pub state: State,
-    pub settings: Settings,
+    pub settings: Recipe,
     pub data: RunData,
     pub metrics: Option<Metrics>,
     /// Why it failed, as a sentence.

@@ -12,9 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use reward_model::{
-    Event, Example, Pair, PoolBy, Precision, Schedule, Scorer, TrainConfig, TrainOutcome, TrainRequest, train,
-};
+use recipe::{Method, Pooling, Precision, Recipe, Schedule};
+use reward_model::{Event, Example, Pair, Scorer, TrainOutcome, TrainRequest, train};
 use serde_json::json;
 
 #[global_allocator]
@@ -137,10 +136,10 @@ fn training(
 ) -> Result<(), Box<dyn Error>> {
     let method = std::env::var("METHOD").unwrap_or_else(|_| "full".to_owned());
     let request: TrainRequest = TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: base.into(),
             // The peers read the first token, through one layer.
-            pooling: PoolBy::Family,
+            pooling: Pooling::Family,
             precision,
             learning_rate: 2e-5,
             weight_decay: 0.0,
@@ -149,7 +148,7 @@ fn training(
             max_grad_norm: 0.0,
             shuffle: std::env::var_os("AS_GIVEN").is_none(),
             checkpoint_every_seconds: 0,
-            ..TrainConfig::of(serde_json::from_value(json!(method))?)
+            ..Recipe::of(serde_json::from_value(json!(method))?)
         },
         train: pairs.iter().take(2_000).cloned().collect(),
         held_out: Vec::new(),
@@ -229,11 +228,11 @@ fn scoring(
 /// A reward model made of a base model that is none yet.
 fn one_step(base: &str, pairs: &[Pair], place: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let request: TrainRequest = TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: base.into(),
             // The peers read the first token, through one layer.
-            pooling: PoolBy::Family,
-            ..TrainConfig::full()
+            pooling: Pooling::Family,
+            ..Recipe::of(Method::Full)
         },
         train: pairs.iter().take(8).cloned().collect(),
         held_out: Vec::new(),

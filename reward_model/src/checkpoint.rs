@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::backbone::Weights;
 use crate::error::ModelError;
 use crate::evaluate::Metrics;
-use crate::optimizer::Optimizer;
+use crate::optimizer::OptimizerState;
 use crate::train::Watch;
 
 /// What a checkpoint holds beside weights and moments. The order of the pairs and the learning rate follow from
@@ -17,7 +17,7 @@ use crate::train::Watch;
 pub(crate) struct State {
     /// Hash of configuration, pairs and base model: see `train::fingerprint`.
     pub fingerprint: String,
-    /// Optimizer steps done.
+    /// OptimizerState steps done.
     pub step: u64,
     /// Seconds of work so far, over all processes that shared the run.
     pub seconds: f64,
@@ -151,7 +151,12 @@ impl Checkpoints {
     }
 
     /// Writes a checkpoint and removes older ones.
-    pub fn write(&self, state: &State, weights: &Weights, optimizer: &Optimizer) -> Result<(), ModelError> {
+    pub fn write(
+        &self,
+        state: &State,
+        weights: &Weights,
+        optimizer: &OptimizerState,
+    ) -> Result<(), ModelError> {
         std::fs::create_dir_all(&self.folder).map_err(ModelError::file(&self.folder))?;
         let place = self.path(state.step);
         write_folder(&place, |folder| {
@@ -180,7 +185,7 @@ impl Checkpoints {
         &self,
         state: &State,
         weights: &Weights,
-        optimizer: &mut Optimizer,
+        optimizer: &mut OptimizerState,
     ) -> Result<(), ModelError> {
         let folder = self.path(state.step);
         weights.restore(&folder.join("weights.safetensors"))?;

@@ -2,10 +2,9 @@
 
 use candle_core::Tensor;
 
-use crate::backbone::{
-    Backbone, Batch, Family, Learning, ModelConfig, Precision, ScoreHead, Source, Weights, look_up,
-};
+use crate::backbone::{Backbone, Batch, Family, Learning, ModelConfig, ScoreHead, Source, Weights, look_up};
 use crate::error::ModelError;
+use recipe::Precision;
 
 /// The whole model; its variables, if trainable, are in a [`Weights`] beside it.
 pub(crate) struct Classifier {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rayon::prelude::*;
+use recipe::Truncation;
 use serde::{Deserialize, Serialize};
 use tokenizers::Tokenizer;
 
@@ -141,19 +142,6 @@ impl Cut {
         self.tokens += tokens;
         self.cut_tokens += cut_tokens;
     }
-}
-
-/// What is left out of a text that is too long.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Truncation {
-    /// The beginning: the response is last, and keeps what fits.
-    #[default]
-    Beginning,
-    /// The middle: the question and the response's last words stay.
-    Middle,
-    /// The end, as transformers does unless told otherwise.
-    End,
 }
 
 /// A text as the model takes it.

@@ -12,16 +12,17 @@ use std::time::Instant;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::backbone::{Backbone, Batch, Precision};
+use crate::backbone::{Backbone, Batch};
 use crate::data::{Encoded, Encoder};
-use crate::device::Device;
 use crate::error::ModelError;
-use crate::head::Pooling;
+use crate::head::PoolingModule;
 use crate::jobs::jobs;
 use crate::lanes::Lanes;
 pub(crate) use cache::Cache;
 use cache::{Embedded, Key};
 pub(crate) use embeddings::Embeddings;
+use recipe::Device;
+use recipe::Precision;
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -59,7 +60,7 @@ pub(crate) struct Embedder<'a> {
     /// What it computes on: sums have another order there, and embeddings other last digits.
     pub device: Device,
     pub encoder: &'a Encoder,
-    pub pooling: Pooling,
+    pub pooling: PoolingModule,
     pub lanes: &'a Lanes,
     pub cache_dir: &'a Path,
     /// SHA-256 of the base model's weights and tokenizer.

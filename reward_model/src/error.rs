@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::ConfigError;
+use recipe::Refusal;
 
 /// A model folder that cannot be read, written or run.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +108,7 @@ pub(crate) fn json_words(error: &serde_json::Error) -> String {
 pub enum TrainError {
     /// A setting cannot be used.
     #[error("setting {0}")]
-    Config(#[from] ConfigError),
+    Config(#[from] Refusal),
     /// The base model, the cache or the run's own folder cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -145,7 +145,7 @@ pub enum TrainError {
         "the loss, gradient or rewards stopped being finite numbers at step {step}, in {batch}; {suggestion}"
     )]
     NotFinite {
-        /// Optimizer step, counted from 1.
+        /// OptimizerState step, counted from 1.
         step: u64,
         /// The pairs of the step, by their ids.
         batch: String,
@@ -155,7 +155,7 @@ pub enum TrainError {
     /// The loss became far greater than it was at the start.
     #[error("the loss has run away by step {step}, in {batch}; {suggestion}")]
     Diverged {
-        /// Optimizer step, counted from 1.
+        /// OptimizerState step, counted from 1.
         step: u64,
         /// The pairs of the step, by their ids.
         batch: String,

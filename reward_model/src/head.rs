@@ -1,4 +1,4 @@
-//! A reward head on pooled embeddings, as a sentence-transformers folder describes it: Pooling, then Dense.
+//! A reward head on pooled embeddings, as a sentence-transformers folder describes it: PoolingModule, then Dense.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use crate::error::ModelError;
 /// How token embeddings become one vector: the parts that are on, in this order, one after the other. The names are
 /// those of sentence-transformers' `1_Pooling/config.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Pooling {
+pub(crate) struct PoolingModule {
     /// Hidden size of the encoder.
     pub word_embedding_dimension: usize,
     /// The first token's embedding.
@@ -33,7 +33,7 @@ pub(crate) struct Pooling {
     pub pooling_mode_lasttoken: bool,
 }
 
-impl Pooling {
+impl PoolingModule {
     /// The mean over tokens, which the base model was trained for.
     pub fn mean(hidden: usize) -> Self {
         Self {

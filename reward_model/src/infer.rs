@@ -9,15 +9,13 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{Backbone, Batch, Family, ModelConfig, Precision};
+use crate::backbone::{Backbone, Batch, Family, ModelConfig};
 use crate::base::backbone_folder;
 use crate::classifier::Classifier;
-use crate::config::Method;
 use crate::data::{Encoder, Example, Pair};
-use crate::device::Device;
 use crate::embed::{Embedder, Frozen};
 use crate::error::ModelError;
-use crate::head::{DenseLayer, Pooling, spread_of};
+use crate::head::{DenseLayer, PoolingModule, spread_of};
 use crate::jobs::jobs;
 use crate::lanes::Lanes;
 use crate::padding;
@@ -26,6 +24,9 @@ use crate::train::hash_model;
 use cached::EmbeddingCache;
 pub(crate) use folder::modules;
 use folder::{cause_of_no_number, classifier, read_json};
+use recipe::Device;
+use recipe::Method;
+use recipe::Precision;
 
 /// A response's reward.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -45,7 +46,7 @@ enum Model {
     Classifier(Classifier),
     Head {
         backbone: Box<dyn Backbone>,
-        pooling: Pooling,
+        pooling: PoolingModule,
         layers: Vec<DenseLayer>,
     },
 }
@@ -94,7 +95,7 @@ impl Scorer {
     /// # Errors
     /// As [`Scorer::load`], and when the build or the machine lacks the device.
     pub fn load_on(folder: &Path, precision: Precision, device: Device) -> Result<Self, ModelError> {
-        let opened = device.open().map_err(ModelError::Device)?;
+        let opened = crate::device::open(device).map_err(ModelError::Device)?;
         let on = (precision, &opened);
         let backbone_folder = backbone_folder(folder)?;
         let config = ModelConfig::load(&backbone_folder)?;

@@ -13,19 +13,20 @@ use serde_json::{Value, json};
 use crate::backbone::{Family, ModelConfig, Weights, weight_files};
 use crate::base::{MODULES, backbone_folder};
 use crate::chat::{SPECIAL_TOKENS, TEMPLATE_FILE, special_tokens};
-use crate::config::TrainConfig;
-use crate::data::{Cut, Encoder, Truncation};
+use crate::data::{Cut, Encoder};
 use crate::error::ModelError;
 use crate::evaluate::Metrics;
 use crate::padding;
 use crate::train::Best;
 pub(crate) use modules::Linear;
+use recipe::Recipe;
+use recipe::Truncation;
 
 /// `touchstone.json`: how a model was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct About {
     /// The settings it was trained with.
-    pub config: TrainConfig,
+    pub config: Recipe,
     /// Version of the crate that trained it.
     pub code_version: String,
     /// Hash of settings, pairs and base model, in hexadecimal.
@@ -42,7 +43,7 @@ pub struct About {
     pub alike: [usize; 2],
     /// What of their texts was left out.
     pub train_cut: Cut,
-    /// Optimizer steps that the saved weights have behind them.
+    /// OptimizerState steps that the saved weights have behind them.
     #[serde(default)]
     pub step: u64,
     /// On the held-out pairs, if there were any.

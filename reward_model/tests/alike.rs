@@ -4,10 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use reward_model::{
-    About, Event, Message, Method, Pair, Scorer, TrainConfig, TrainError, TrainOutcome, TrainRequest,
-    Truncation, train,
-};
+use recipe::{Method, Recipe, Truncation};
+use reward_model::{About, Event, Message, Pair, Scorer, TrainError, TrainOutcome, TrainRequest, train};
 
 fn folder(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -50,13 +48,13 @@ fn sound(n: usize) -> Vec<Pair> {
 fn request(method: Method, name: &str, train: Vec<Pair>, held_out: Vec<Pair>) -> TrainRequest {
     let place = folder(&format!("alike-{name}-{method:?}"));
     TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny"),
             max_tokens: 64,
             truncation: Truncation::End,
             epochs: 2,
             batch_pairs: 4,
-            ..TrainConfig::of(method)
+            ..Recipe::of(method)
         },
         train,
         held_out,

@@ -7,9 +7,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{DType, Device, Tensor, safetensors};
-use reward_model::{
-    Event, Message, Pair, PoolBy, Scorer, TrainConfig, TrainOutcome, TrainRequest, check_base_model, train,
-};
+use recipe::{Method, Pooling, Recipe};
+use reward_model::{Event, Message, Pair, Scorer, TrainOutcome, TrainRequest, check_base_model, train};
 use serde_json::{Value, json};
 
 const CHILD: &str = "TOUCHSTONE_FULL_DISK_CHILD";
@@ -243,14 +242,14 @@ fn request(place: &Path) -> TrainRequest {
         lower: Vec::new(),
     };
     TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: tiny(),
             max_tokens: 96,
             batch_pairs: 4,
             checkpoint_every_steps: 2,
             checkpoint_every_seconds: 0,
-            pooling: PoolBy::Family,
-            ..TrainConfig::full()
+            pooling: Pooling::Family,
+            ..Recipe::of(Method::Full)
         },
         train: (0..40).map(pair).collect(),
         held_out: vec![],

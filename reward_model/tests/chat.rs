@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
-use reward_model::{
-    Encoder, Example, Message, Method, Pair, PoolBy, Scorer, TrainConfig, TrainError, TrainOutcome,
-    TrainRequest, train,
-};
+use recipe::{Method, Pooling, Recipe};
+use reward_model::{Encoder, Example, Message, Pair, Scorer, TrainError, TrainOutcome, TrainRequest, train};
 use serde_json::{Value, json};
 
 use self::parts::part;
@@ -42,11 +40,11 @@ fn base(place: &Path) -> PathBuf {
 
 fn request(place: &Path, base: &Path, method: Method) -> TrainRequest {
     let config = match method {
-        Method::Head => TrainConfig::head(),
-        _ => TrainConfig {
+        Method::Head => Recipe::of(Method::Head),
+        _ => Recipe {
             learning_rate: 1e-4,
-            pooling: PoolBy::Family,
-            ..TrainConfig::full()
+            pooling: Pooling::Family,
+            ..Recipe::of(Method::Full)
         },
     };
     let said = |role: &str, content: &str| Message {
@@ -65,7 +63,7 @@ fn request(place: &Path, base: &Path, method: Method) -> TrainRequest {
         lower: Vec::new(),
     };
     TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: base.to_owned(),
             max_tokens: 60,
             ..config

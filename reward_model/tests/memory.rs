@@ -4,10 +4,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reward_model::{
-    Event, Message, Pair, PairSource, PoolBy, Take, TrainConfig, TrainError, TrainOutcome, TrainRequest,
-    train,
-};
+use recipe::{Method, Pooling, Recipe};
+use reward_model::{Event, Message, Pair, PairSource, Take, TrainError, TrainOutcome, TrainRequest, train};
 
 /// So many pairs, made when they are asked for; their texts together are some 250 bytes.
 #[derive(Debug)]
@@ -39,11 +37,11 @@ fn peak_after(pairs: usize) -> Option<usize> {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("memory");
     let _ = std::fs::remove_dir_all(&place);
     let request = TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny"),
             max_tokens: 64,
-            pooling: PoolBy::Family,
-            ..TrainConfig::full()
+            pooling: Pooling::Family,
+            ..Recipe::of(Method::Full)
         },
         train: Made(pairs),
         held_out: Vec::new(),

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reward_model::{
-    Event, Lora, Message, Method, Pair, PoolBy, Scorer, TrainConfig, TrainOutcome, TrainRequest, render,
-    train,
-};
+use recipe::{Lora, Method, Pooling, Recipe};
+use reward_model::{Event, Message, Pair, Scorer, TrainOutcome, TrainRequest, render, train};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -36,10 +34,10 @@ fn pairs(n: usize) -> Vec<Pair> {
     (0..n).map(pair).collect()
 }
 
-fn request(base: &str, place: &str, config: TrainConfig) -> TrainRequest {
+fn request(base: &str, place: &str, config: Recipe) -> TrainRequest {
     let place = folder(place);
     TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: fixture(base),
             max_tokens: 96,
             epochs: 2,
@@ -55,16 +53,16 @@ fn request(base: &str, place: &str, config: TrainConfig) -> TrainRequest {
     }
 }
 
-fn lora(dropout: f64, targets: &[&str]) -> TrainConfig {
-    TrainConfig {
+fn lora(dropout: f64, targets: &[&str]) -> Recipe {
+    Recipe {
         lora: Lora {
             rank: 4,
             alpha: 8.0,
             dropout,
             target_modules: targets.iter().map(|name| (*name).to_owned()).collect(),
         },
-        pooling: PoolBy::Family,
-        ..TrainConfig::lora()
+        pooling: Pooling::Family,
+        ..Recipe::of(Method::Lora)
     }
 }
 
@@ -142,10 +140,10 @@ fn layers_below_the_last_stay_as_they_are() {
         ),
     ];
     for (base, last_layers, learning) in cases {
-        let config = TrainConfig {
+        let config = Recipe {
             last_layers,
-            pooling: PoolBy::Family,
-            ..TrainConfig::layers()
+            pooling: Pooling::Family,
+            ..Recipe::of(Method::Layers)
         };
         let (model, ..) = finish(&request(base, &format!("layers-{base}"), config));
         let moved = moved(base, &model);
@@ -230,10 +228,10 @@ fn what_is_dropped_depends_on_the_seed_and_not_on_the_threads() {
 /// A decoder goes through candle's graph, an encoder through what is written by hand; both go on to the same bytes.
 #[test]
 fn checkpoints_hold_what_learns_and_a_stopped_run_goes_on_from_them() {
-    let layers = || TrainConfig {
+    let layers = || Recipe {
         last_layers: 1,
-        pooling: PoolBy::Family,
-        ..TrainConfig::layers()
+        pooling: Pooling::Family,
+        ..Recipe::of(Method::Layers)
     };
     let cases = [
         ("tiny", "lora", lora(0.2, &["query", "dense"])),
@@ -274,10 +272,10 @@ fn checkpoints_hold_what_learns_and_a_stopped_run_goes_on_from_them() {
 #[test]
 fn from_scratch_is_decided_by_the_seed_alone() {
     let scratch = |name: &str, base: &str, seed| {
-        let config = TrainConfig {
+        let config = Recipe {
             from_scratch: true,
-            pooling: PoolBy::Family,
-            ..TrainConfig::full()
+            pooling: Pooling::Family,
+            ..Recipe::of(Method::Full)
         };
         let mut request = request(base, &format!("scratch-{name}-{base}"), config);
         request.config.seed = seed;
@@ -302,10 +300,10 @@ fn from_scratch_is_decided_by_the_seed_alone() {
 
 #[test]
 fn what_the_base_model_does_not_have_is_refused() {
-    let layers = TrainConfig {
+    let layers = Recipe {
         last_layers: 3,
-        pooling: PoolBy::Family,
-        ..TrainConfig::layers()
+        pooling: Pooling::Family,
+        ..Recipe::of(Method::Layers)
     };
     let message = refused(&request("tiny", "refused-layers", layers));
     assert_eq!(message, "setting last_layers: the base model has 2");
@@ -315,19 +313,19 @@ fn what_the_base_model_does_not_have_is_refused() {
         lora(0.0, &["query", "q_proj"]),
     ));
     assert!(
-        message.starts_with("setting lora: ") && message.contains("q_proj"),
+        message.starts_with("setting lora_target_modules: no layer's name ends with") && message.contains("q_proj"),
         "{message}"
     );
     let there = "attention.self.query, attention.self.key, attention.self.value, attention.output.dense, intermediate.dense, output.dense";
     assert!(message.ends_with(there), "{message}");
-    assert_eq!(TrainConfig::of(Method::Lora).lora, Lora::default());
+    assert_eq!(Recipe::of(Method::Lora).lora, Lora::default());
 }
 
 /// `AutoModel` of BERT has a pooler whose layer is called `dense` too, and none of ours.
 #[test]
 fn an_adapter_without_a_head_names_each_layer() {
-    let config = TrainConfig {
-        pooling: PoolBy::Mean,
+    let config = Recipe {
+        pooling: Pooling::Mean,
         ..lora(0.0, &["dense"])
     };
     let (model, ..) = finish(&request("tiny", "lora-mean-dense", config));

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use candle_core::{Device, Tensor};
-use reward_model::{Message, Method, ModelError, Pair, Scorer, TrainConfig, TrainRequest, train};
+use recipe::{Method, Recipe};
+use reward_model::{Message, ModelError, Pair, Scorer, TrainRequest, train};
 
 fn folder(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -85,10 +86,10 @@ fn training_on_a_broken_base_model_names_the_weight() {
             Pair::new(i.to_string(), prompt, format!("yes {i}"), "no")
         };
         let request = TrainRequest {
-            config: TrainConfig {
+            config: Recipe {
                 base_model: base.clone(),
                 max_tokens: 64,
-                ..TrainConfig::of(method)
+                ..Recipe::of(method)
             },
             train: (0..4).map(pair).collect::<Vec<Pair>>(),
             held_out: Vec::new(),

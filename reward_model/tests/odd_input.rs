@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use reward_model::loss::Ties;
-use reward_model::{
-    Event, Message, Pair, Scorer, TrainConfig, TrainError, TrainOutcome, TrainRequest, train,
-};
+use recipe::Ties;
+use recipe::{Method, Recipe};
+use reward_model::{Event, Message, Pair, Scorer, TrainError, TrainOutcome, TrainRequest, train};
 
 fn folder(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -34,10 +33,13 @@ fn pair(chosen: &str, rejected: &str) -> Pair {
 
 /// Trains by both methods; every loss and every reward afterwards must be a number.
 fn trains(name: &str, train_pairs: &[Pair], held_out: &[Pair], ties: Option<Ties>) {
-    for (method, config) in [("head", TrainConfig::head()), ("full", TrainConfig::full())] {
+    for (method, config) in [
+        ("head", Recipe::of(Method::Head)),
+        ("full", Recipe::of(Method::Full)),
+    ] {
         let place = folder(&format!("odd-{name}-{method}"));
         let request = TrainRequest {
-            config: TrainConfig {
+            config: Recipe {
                 base_model: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny"),
                 max_tokens: 96,
                 epochs: 2,
@@ -143,10 +145,10 @@ fn all_ties_train_where_ties_are_learnt_and_are_refused_elsewhere() {
     trains("ties", &ties, &ties, Some(learnt));
     let place = folder("odd-ties-refused");
     let request = TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny"),
             max_tokens: 96,
-            ..TrainConfig::full()
+            ..Recipe::of(Method::Full)
         },
         train: ties,
         held_out: vec![],

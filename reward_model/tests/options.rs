@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use recipe::{Keep, Method, Pooling, Recipe};
 use reward_model::{
-    About, Event, Example, Keep, Message, Method, Pair, PoolBy, Scored, Scorer, TrainConfig, TrainError,
-    TrainOutcome, TrainRequest, train,
+    About, Event, Example, Message, Pair, Scored, Scorer, TrainError, TrainOutcome, TrainRequest, train,
 };
 
 fn folder(name: &str) -> PathBuf {
@@ -39,14 +39,14 @@ fn pairs(n: usize, seed: usize) -> Vec<Pair> {
 fn request(method: Method, place: &Path) -> TrainRequest {
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny");
     TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: base,
             max_tokens: 96,
             seed: 5,
             epochs: 4,
             learning_rate: 2e-3,
-            pooling: PoolBy::Family,
-            ..TrainConfig::of(method)
+            pooling: Pooling::Family,
+            ..Recipe::of(method)
         },
         train: pairs(64, 0),
         held_out: pairs(24, 1),
@@ -98,7 +98,7 @@ fn check_saved(request: &TrainRequest, about: &About) {
 fn every_method_pools_by_mean_if_asked() {
     for (method, name) in [(Method::Full, "mean-full"), (Method::Layers, "mean-layers")] {
         let mut request = request(method, &folder(name));
-        request.config.pooling = PoolBy::Mean;
+        request.config.pooling = Pooling::Mean;
         let about = finished(&request);
         assert!(request.run_dir.join("model/modules.json").exists());
         check_saved(&request, &about);
@@ -109,7 +109,7 @@ fn every_method_pools_by_mean_if_asked() {
 fn the_best_weights_are_kept_and_patience_ends_a_run() {
     let place = folder("best");
     let mut request = request(Method::Full, &place);
-    request.config = TrainConfig {
+    request.config = Recipe {
         epochs: 40,
         learning_rate: 5e-3,
         evaluate_every_steps: 4,
@@ -139,7 +139,7 @@ fn the_best_weights_are_kept_and_patience_ends_a_run() {
 fn the_best_weights_survive_a_stop() {
     let of = |name: &str, stop: bool| {
         let mut request = request(Method::Full, &folder(name));
-        request.config = TrainConfig {
+        request.config = Recipe {
             learning_rate: 1e-2,
             evaluate_every_steps: 4,
             checkpoint_every_steps: 3,
@@ -165,12 +165,12 @@ fn the_best_weights_survive_a_stop() {
 fn a_loss_that_runs_away_names_step_pairs_and_what_to_do() {
     let mut request = request(Method::Head, &folder("diverged"));
     // Each step turns the weights around and makes them nine times as large.
-    request.config = TrainConfig {
+    request.config = Recipe {
         epochs: 200,
         learning_rate: 1.0,
         weight_decay: 10.0,
         warmup_share: 0.5,
-        optimizer: reward_model::Rule::Sgd,
+        optimizer: recipe::Optimizer::Sgd,
         ..request.config
     };
     let error = run(&request).1.unwrap_err();
@@ -184,7 +184,7 @@ fn a_loss_that_runs_away_names_step_pairs_and_what_to_do() {
 fn batches_that_are_summed_are_one_batch() {
     let of = |name: &str, batch_pairs: usize, accumulate: usize| {
         let mut request = request(Method::Full, &folder(name));
-        request.config = TrainConfig {
+        request.config = Recipe {
             batch_pairs,
             accumulate,
             shuffle: false,

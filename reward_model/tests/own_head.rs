@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use reward_model::{
-    Event, Example, Message, Method, Pair, PoolBy, Scorer, TrainConfig, TrainOutcome, TrainRequest, train,
-};
+use recipe::{Method, Pooling, Recipe};
+use reward_model::{Event, Example, Message, Pair, Scorer, TrainOutcome, TrainRequest, train};
 
 fn folder(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -37,10 +36,10 @@ fn pairs(n: usize, asked: &str) -> Vec<Pair> {
 }
 
 /// Trains, and gives the model's folder and what was said of the base model's head.
-fn trained(name: &str, config: TrainConfig, asked: &str) -> (PathBuf, Vec<String>) {
+fn trained(name: &str, config: Recipe, asked: &str) -> (PathBuf, Vec<String>) {
     let place = folder(&format!("own-head-{name}"));
     let request = TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             max_tokens: 64,
             batch_pairs: 4,
             ..config
@@ -82,13 +81,13 @@ fn rewards(model: &Path) -> Vec<f32> {
 
 /// `place` keeps the folders of tests that run beside each other apart.
 fn first(place: &str, base: &str, method: Method, ensemble: usize) -> PathBuf {
-    let config = TrainConfig {
+    let config = Recipe {
         base_model: fixture(base),
-        pooling: PoolBy::Mean,
+        pooling: Pooling::Mean,
         epochs: 3,
         learning_rate: 1e-2,
         ensemble,
-        ..TrainConfig::of(method)
+        ..Recipe::of(method)
     };
     trained(
         &format!("{place}-{base}-{method:?}-{ensemble}"),
@@ -100,13 +99,13 @@ fn first(place: &str, base: &str, method: Method, ensemble: usize) -> PathBuf {
 
 /// So slow that nothing moves.
 fn on_from(model: &Path, method: Method, name: &str) -> (PathBuf, Vec<String>) {
-    let config = TrainConfig {
+    let config = Recipe {
         base_model: model.to_owned(),
-        pooling: PoolBy::Mean,
+        pooling: Pooling::Mean,
         epochs: 1,
         learning_rate: 1e-12,
         weight_decay: 0.0,
-        ..TrainConfig::of(method)
+        ..Recipe::of(method)
     };
     // Other pairs: the zero of the rewards stays where it was, too.
     trained(&format!("on-{name}-{method:?}"), config, "is you bad")
@@ -138,33 +137,33 @@ fn the_head_of_a_mean_pooled_model_goes_on_whatever_the_method() {
 #[test]
 fn it_is_said_where_a_new_head_begins() {
     let model = first("begins-anew", "tiny", Method::Full, 1);
-    let begun = |name: &str, config: TrainConfig| trained(&format!("anew-{name}"), config, "to you").1;
-    let family = TrainConfig {
+    let begun = |name: &str, config: Recipe| trained(&format!("anew-{name}"), config, "to you").1;
+    let family = Recipe {
         base_model: model,
-        pooling: PoolBy::Family,
-        ..TrainConfig::full()
+        pooling: Pooling::Family,
+        ..Recipe::of(Method::Full)
     };
     let said = begun("family", family);
     assert!(
         said[0].contains("A new head begins") && said[0].contains("pooling = mean"),
         "{said:?}"
     );
-    let classifier = TrainConfig {
+    let classifier = Recipe {
         base_model: fixture("tiny"),
-        ..TrainConfig::full()
+        ..Recipe::of(Method::Full)
     };
     let said = begun("mean", classifier.clone());
     assert!(
         said[0].contains("A new head begins") && said[0].contains("pooling = family"),
         "{said:?}"
     );
-    let head = TrainConfig {
+    let head = Recipe {
         method: Method::Head,
         ..classifier.clone()
     };
     assert!(begun("head", head)[0].contains("A new head begins"));
-    let goes_on = TrainConfig {
-        pooling: PoolBy::Family,
+    let goes_on = Recipe {
+        pooling: Pooling::Family,
         ..classifier
     };
     assert_eq!(begun("goes-on", goes_on), ["The base model's own head goes on."]);
@@ -178,15 +177,15 @@ fn a_head_that_goes_on_is_part_of_the_run() {
     let again = |base: &Path| {
         let run = on.parent().unwrap();
         let request = TrainRequest {
-            config: TrainConfig {
+            config: Recipe {
                 base_model: base.to_owned(),
                 epochs: 1,
                 learning_rate: 1e-12,
                 weight_decay: 0.0,
                 max_tokens: 64,
                 batch_pairs: 4,
-                pooling: PoolBy::Mean,
-                ..TrainConfig::head()
+                pooling: Pooling::Mean,
+                ..Recipe::of(Method::Head)
             },
             train: pairs(12, "is you bad"),
             held_out: pairs(4, "is you bad"),

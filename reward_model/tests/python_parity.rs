@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
-use reward_model::{
-    Message, Method, Pair, PoolBy, Scorer, TrainConfig, TrainOutcome, TrainRequest, render, train,
-};
+use recipe::{Method, Pooling, Recipe};
+use reward_model::{Message, Pair, Scorer, TrainOutcome, TrainRequest, render, train};
 
 use self::parts::part;
 
@@ -61,30 +60,30 @@ impl Case {
 }
 
 /// Each of the folders that we save.
-fn settings(kind: &str) -> TrainConfig {
-    let full = TrainConfig {
+fn settings(kind: &str) -> Recipe {
+    let full = Recipe {
         learning_rate: 1e-4,
-        pooling: PoolBy::Family,
-        ..TrainConfig::full()
+        pooling: Pooling::Family,
+        ..Recipe::of(Method::Full)
     };
-    let lora = TrainConfig {
+    let lora = Recipe {
         learning_rate: 1e-2,
-        pooling: PoolBy::Family,
-        ..TrainConfig::lora()
+        pooling: Pooling::Family,
+        ..Recipe::of(Method::Lora)
     };
     match kind {
-        "head" => TrainConfig::head(),
-        "ensemble" => TrainConfig {
+        "head" => Recipe::of(Method::Head),
+        "ensemble" => Recipe {
             ensemble: 3,
-            ..TrainConfig::head()
+            ..Recipe::of(Method::Head)
         },
-        "mean" => TrainConfig {
-            pooling: PoolBy::Mean,
+        "mean" => Recipe {
+            pooling: Pooling::Mean,
             ..full
         },
         "lora" => lora,
-        "lora-mean" => TrainConfig {
-            pooling: PoolBy::Mean,
+        "lora-mean" => Recipe {
+            pooling: Pooling::Mean,
             ..lora
         },
         _ => full,
@@ -95,7 +94,7 @@ fn case(base: &Path, kind: &str, name: String) -> Case {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
     let _ = std::fs::remove_dir_all(&place);
     let request = TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: base.to_owned(),
             max_tokens: 90,
             ..settings(kind)

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 
-use reward_model::{Event, Lora, Message, Method, Pair, TrainConfig, TrainOutcome, TrainRequest, train};
+use recipe::{Lora, Method, Recipe};
+use reward_model::{Event, Message, Pair, TrainOutcome, TrainRequest, train};
 
 /// Says to this file's own binary that it is the process to be killed: the method and the place.
 const CHILD: &str = "TOUCHSTONE_RESUME_CHILD";
@@ -28,19 +29,19 @@ fn pairs(n: usize) -> Vec<Pair> {
 
 fn request(method: &str, place: &Path) -> TrainRequest {
     let config = match method {
-        "head" => TrainConfig::head(),
-        "lora" => TrainConfig {
+        "head" => Recipe::of(Method::Head),
+        "lora" => Recipe {
             lora: Lora {
                 rank: 4,
                 dropout: 0.2,
                 ..Lora::default()
             },
-            ..TrainConfig::lora()
+            ..Recipe::of(Method::Lora)
         },
-        _ => TrainConfig::full(),
+        _ => Recipe::of(Method::Full),
     };
     TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny"),
             max_tokens: 96,
             epochs: 3,

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use reward_model::{Device, Example, Message, ModelError, Precision, Scorer};
+use recipe::{Device, Precision};
+use reward_model::{Example, Message, ModelError, Scorer};
 use serde_json::Value;
 
 fn fixture(name: &str) -> PathBuf {

@@ -4,10 +4,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use reward_model::{
-    Event, Message, Method, Pair, PairSource, Take, TrainConfig, TrainError, TrainOutcome, TrainRequest,
-    train,
-};
+use recipe::{Method, Recipe};
+use reward_model::{Event, Message, Pair, PairSource, Take, TrainError, TrainOutcome, TrainRequest, train};
 
 /// Makes its pairs anew in each pass, and other ones from a pass on.
 #[derive(Debug)]
@@ -73,11 +71,11 @@ fn folder(name: &str) -> PathBuf {
 
 fn request<P>(method: Method, train: P, place: &Path) -> TrainRequest<P> {
     TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny"),
             max_tokens: 64,
             epochs: 2,
-            ..TrainConfig::of(method)
+            ..Recipe::of(method)
         },
         train,
         held_out: Made::all(9),

@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use recipe::{Method, Pooling, Precision, Recipe};
 use reward_model::{
-    About, Event, Example, Message, Method, Pair, PoolBy, Precision, Scorer, TrainConfig, TrainError,
-    TrainOutcome, TrainRequest, train,
+    About, Event, Example, Message, Pair, Scorer, TrainError, TrainOutcome, TrainRequest, train,
 };
 
 fn tiny() -> PathBuf {
@@ -65,20 +65,20 @@ fn pairs(n: usize, seed: usize) -> Vec<Pair> {
 
 fn request(method: Method, place: &Path) -> TrainRequest {
     let config = match method {
-        Method::Head => TrainConfig {
+        Method::Head => Recipe {
             epochs: 30,
             learning_rate: 3e-2,
-            ..TrainConfig::head()
+            ..Recipe::of(Method::Head)
         },
-        _ => TrainConfig {
+        _ => Recipe {
             epochs: 3,
             learning_rate: 1e-3,
-            pooling: PoolBy::Family,
-            ..TrainConfig::full()
+            pooling: Pooling::Family,
+            ..Recipe::of(Method::Full)
         },
     };
     TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: tiny(),
             max_tokens: 96,
             batch_pairs: 8,

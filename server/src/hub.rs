@@ -3,15 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use domain::run::{Device, Precision};
 use hf_hub::{Cache, api::sync::ApiBuilder};
+use recipe::{Device, Precision};
 use reward_model::Scorer;
 use serde_json::Value;
 
-use crate::{
-    base_model::reachable,
-    model::{engine_device, engine_precision},
-};
+use crate::base_model::reachable;
 
 /// What every backbone has, and what some have besides its weights.
 const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
@@ -60,7 +57,6 @@ pub fn find_or_fetch(model: &Path) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// As [`find_or_fetch`], and what of the model is missing or broken.
 pub fn load_scorer(model: &Path, precision: Precision, device: Device) -> anyhow::Result<Scorer> {
-    let (precision, device) = (engine_precision(precision), engine_device(device));
     let load = |folder: PathBuf| Ok(Scorer::load_on(&folder, precision, device)?);
     let loaded = find_or_fetch(model).and_then(load);
     loaded.map_err(|error| anyhow!("cannot load the model in {}: {error:#}", model.display()))

@@ -1,11 +1,7 @@
 //! Between the nouns of `domain` and those of `reward_model`, which know nothing of each other.
 
-mod settings;
-
 use domain::{prompt, run, score, stats::Proportion};
 use reward_model::{Best, Cut, Message, Metrics, Scored, Share};
-
-pub use settings::{default_config, default_settings, engine_device, engine_precision, train_config};
 
 /// A conversation as the model reads it.
 pub fn messages(messages: &[prompt::Message]) -> Vec<Message> {

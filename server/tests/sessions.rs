@@ -297,7 +297,7 @@ async fn a_stream_of_events_ends_when_its_watcher_signs_out_or_loses_the_right()
     let run = NewRun {
         project_id: project,
         name: String::new(),
-        settings: server::model::default_settings(domain::run::Method::Head),
+        settings: recipe::Recipe::of(recipe::Method::Head),
         choice: domain::run::data::DataChoice::default(),
         created_by: None,
     };

@@ -17,16 +17,16 @@ use axum::{
 use domain::{
     permission::Role,
     run::{
-        Method, Run, State,
+        Run, State,
         data::{DataChoice, HeldOut},
         event::RunEvent,
         progress::Progress,
     },
 };
+use recipe::Method;
 use serde_json::{Value, json};
 use server::{
     auth::secret::hash_secret,
-    model::default_settings,
     rendering::Renderer,
     router::router,
     scoring::ScoringService,
@@ -124,7 +124,7 @@ impl Drop for Worker {
 
 async fn queue_full_run(store: &Store) -> Run {
     let project = store.find_project_by_name("P").await.unwrap().unwrap();
-    let mut settings = default_settings(Method::Full);
+    let mut settings = recipe::Recipe::of(Method::Full);
     settings.epochs = 40;
     settings.max_tokens = 32;
     settings.evaluate_every = 10.0;

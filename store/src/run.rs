@@ -5,11 +5,12 @@ mod told;
 use domain::{
     job::JobKind,
     run::{
-        MAX_NAME, Metrics, Run, RunData, Settings, State,
+        MAX_NAME, Metrics, Run, RunData, State,
         data::{DataChoice, DataCounts, HeldOut, MAX_HELD_OUT_PERCENT},
         event::{RunEvent, SeqEvent},
     },
 };
+use recipe::Recipe;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
     QuerySelect, Set, UpdateMany, sea_query::Expr,
@@ -31,7 +32,7 @@ pub struct NewRun {
     pub project_id: Uuid,
     /// Empty for a name after the method and the number of the run.
     pub name: String,
-    pub settings: Settings,
+    pub settings: Recipe,
     pub choice: DataChoice,
     pub created_by: Option<Uuid>,
 }

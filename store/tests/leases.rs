@@ -6,9 +6,10 @@ use domain::{
     formats::Format,
     import::ImportProgress,
     job::JobKind,
-    run::{Metrics, Run, Settings, data::DataChoice, event::RunEvent},
+    run::{Metrics, Run, data::DataChoice, event::RunEvent},
     score::Scored,
 };
+use recipe::Recipe;
 use serde_json::json;
 use store::{
     Store, StoreError, TestDb,
@@ -73,7 +74,7 @@ impl Work {
         let new = NewRun {
             project_id,
             name: String::new(),
-            settings: Settings::default(),
+            settings: Recipe::as_before(),
             choice: DataChoice::default(),
             created_by: None,
         };
@@ -238,7 +239,7 @@ async fn a_run_and_its_job_are_made_both_or_neither() {
         let new = NewRun {
             project_id: work.run.project_id,
             name: "second".into(),
-            settings: Settings::default(),
+            settings: Recipe::as_before(),
             choice: DataChoice::default(),
             created_by: None,
         };

@@ -13,7 +13,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use files::read;
-use reward_model::{Event, Pair, TrainConfig, TrainOutcome, TrainRequest, train};
+use recipe::Recipe;
+use reward_model::{Event, Pair, TrainOutcome, TrainRequest, train};
 use serde_json::json;
 
 #[global_allocator]
@@ -27,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [method, base, train_file, test_file, run_dir, settings @ ..] = arguments.as_slice() else {
         return Err("fit METHOD BASE TRAIN TEST RUN_DIR [field=value …]".into());
     };
-    let mut config = serde_json::to_value(TrainConfig::of(serde_json::from_value(json!(method))?))?;
+    let mut config = serde_json::to_value(Recipe::of(serde_json::from_value(json!(method))?))?;
     config["base_model"] = json!(base);
     let (mut train_pairs, mut folds) = (usize::MAX, 0);
     for setting in settings {

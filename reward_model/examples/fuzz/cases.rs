@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reward_model::{
-    Message, Pair, Scorer, TrainConfig, TrainError, TrainOutcome, TrainRequest, check_base_model, train,
-};
+use recipe::{Method, Recipe};
+use reward_model::{Message, Pair, Scorer, TrainError, TrainOutcome, TrainRequest, check_base_model, train};
 
 use crate::mutate::{self, Dice};
 
@@ -66,9 +65,9 @@ fn pairs() -> Vec<Pair> {
     (0..4).map(pair).collect()
 }
 
-fn request(config: TrainConfig, base_model: &Path, place: &Path) -> TrainRequest {
+fn request(config: Recipe, base_model: &Path, place: &Path) -> TrainRequest {
     TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: base_model.to_owned(),
             max_tokens: 32,
             epochs: 2,
@@ -158,7 +157,7 @@ impl Cases {
                 });
             }
         }
-        for config in [TrainConfig::head(), TrainConfig::full()] {
+        for config in [Recipe::of(Method::Head), Recipe::of(Method::Full)] {
             let request = request(config, &tiny, place);
             one_step(&request).expect("a step");
             templates.push(Template {
@@ -173,7 +172,7 @@ impl Cases {
             });
             empty(place);
         }
-        let settings = serde_json::to_vec(&TrainConfig::full()).expect("settings");
+        let settings = serde_json::to_vec(&Recipe::of(Method::Full)).expect("settings");
         Self {
             templates,
             tiny,
@@ -202,8 +201,8 @@ impl Cases {
 
     fn setting(&self, dice: &mut Dice) -> Outcome {
         let text = mutate::file(dice, "settings.json", &self.settings);
-        match serde_json::from_slice::<TrainConfig>(&text) {
-            Ok(config) => outcome(config.validate()),
+        match serde_json::from_slice::<Recipe>(&text) {
+            Ok(config) => outcome(reward_model::check_recipe(&config)),
             Err(_) => Outcome::Refused,
         }
     }
@@ -225,9 +224,9 @@ impl Cases {
         }
         if template.use_as == Use::Run {
             let config = if template.files.keys().any(|name| name.starts_with("cache/")) {
-                TrainConfig::head()
+                Recipe::of(Method::Head)
             } else {
-                TrainConfig::full()
+                Recipe::of(Method::Full)
             };
             return outcome(train(
                 &request(config, &self.tiny, &self.place),
@@ -240,9 +239,9 @@ impl Cases {
         let _ = check_base_model(&self.place);
         if dice.below(4) == 0 {
             let config = if dice.below(2) == 0 {
-                TrainConfig::head()
+                Recipe::of(Method::Head)
             } else {
-                TrainConfig::full()
+                Recipe::of(Method::Full)
             };
             let _ = one_step(&request(config, &self.place, &self.place));
         }

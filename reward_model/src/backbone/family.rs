@@ -13,15 +13,15 @@ use super::deberta::Deberta;
 use super::decoder::{Decoder, Options};
 use super::distilbert::DistilBert;
 use super::fused::{Fused, FusedBackbone, Layout};
-use super::kernels::units::Precision;
 use super::layers::Builder;
 use super::modernbert::ModernBert;
 use super::ops::{Activation, plain};
 use super::score_head::{HeadPooling, ScoreHead};
 use super::weights::{Learning, Source, Weights};
 use super::{bert, distilbert, gemma, llama};
-use crate::config::PoolBy;
 use crate::error::ModelError;
+use recipe::Pooling;
+use recipe::Precision;
 
 /// One family: how transformers names its classes and tensors, and how it is loaded.
 #[derive(Clone, Copy)]
@@ -34,7 +34,7 @@ pub(crate) struct Family {
     prefix: &'static str,
     kind: Kind,
     /// What the reward is read from.
-    pooling: PoolBy,
+    pooling: Pooling,
 }
 
 #[derive(Clone, Copy)]
@@ -53,7 +53,7 @@ const fn family(model_type: &'static str, class: &'static str, prefix: &'static 
         class,
         prefix,
         kind,
-        pooling: PoolBy::Family,
+        pooling: Pooling::Family,
     }
 }
 
@@ -94,17 +94,17 @@ impl Family {
     }
 
     /// The same family with the reward read from something else.
-    pub fn pooled(self, pooling: PoolBy) -> Self {
+    pub fn pooled(self, pooling: Pooling) -> Self {
         let pooling = match pooling {
-            PoolBy::Auto if self.is_decoder() => PoolBy::Family,
-            PoolBy::Auto => PoolBy::Mean,
+            Pooling::Auto if self.is_decoder() => Pooling::Family,
+            Pooling::Auto => Pooling::Mean,
             other => other,
         };
         Self { pooling, ..self }
     }
 
     /// What the reward is read from; never `Auto`.
-    pub fn pooling(&self) -> PoolBy {
+    pub fn pooling(&self) -> Pooling {
         self.pooling
     }
 
@@ -152,7 +152,7 @@ impl Family {
     pub fn output_name(&self) -> &'static str {
         match (self.pooling, self.kind) {
             // As a sentence-transformers folder's Dense module has it.
-            (PoolBy::Mean, _) => "linear",
+            (Pooling::Mean, _) => "linear",
             (_, Kind::Roberta) => "classifier.out_proj",
             (_, Kind::Decoder(_)) => "score",
             _ => "classifier",
@@ -166,7 +166,7 @@ impl Family {
     }
 
     fn has_output_bias(&self) -> bool {
-        self.pooling == PoolBy::Mean || !self.is_decoder()
+        self.pooling == Pooling::Mean || !self.is_decoder()
     }
 
     /// A backbone's weight by the name that it has in the backbone's own file; nothing for those of the head.
@@ -263,7 +263,7 @@ impl Family {
     pub fn score_head(&self, config: &ModelConfig, b: &mut Builder) -> Result<ScoreHead, ModelError> {
         let hidden = self.hidden(config)?;
         let (square, single) = ([hidden, hidden], [hidden, 1]);
-        if self.pooling == PoolBy::Mean {
+        if self.pooling == Pooling::Mean {
             return Ok(ScoreHead {
                 pooling: HeadPooling::Mean,
                 dense: None,

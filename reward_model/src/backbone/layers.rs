@@ -2,11 +2,11 @@
 
 use candle_core::Tensor;
 
-use super::kernels::units::Precision;
 use super::lora::{Branch, Module};
 use super::ops;
 use super::weights::{Learning, Source, Weights};
 use crate::error::ModelError;
+use recipe::Precision;
 
 /// `x · wᵀ`, plus a bias where there is one.
 pub(crate) struct Dense {

@@ -8,12 +8,13 @@ use candle_core::{Device, Tensor, Var};
 use super::Floats;
 use super::dropout::{Dropout, Mask, Site};
 use super::kernels::by_rows;
-use super::kernels::units::{Precision, Write};
+use super::kernels::units::Write;
 use super::ops;
 use super::weights::Weights;
-use crate::config::Lora;
 use crate::error::ModelError;
 use crate::random::Random;
+use recipe::Lora;
+use recipe::Precision;
 
 /// A dense layer of a backbone: `x · wᵀ`, w \[outer, inner\].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub(crate) fn targets(modules: Vec<Module>, names: &[&str]) -> Result<Vec<Module
             }
         }
         return Err(format!(
-            "target_modules: no layer's name ends with {name:?}; the base model has {}",
+            "no layer's name ends with {name:?}; the base model has {}",
             ends.join(", ")
         ));
     }

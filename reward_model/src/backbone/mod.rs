@@ -31,7 +31,6 @@ pub(crate) use dropout::Dropout;
 pub(crate) use family::Family;
 pub(crate) use fused::{Fused, Gradients, Packed, Scratch, WordGradients};
 pub(crate) use kernels::share::shared;
-pub use kernels::units::Precision;
 pub(crate) use kernels::{add_scaled, dot, squares, vectorised};
 pub(crate) use lora::{Module, attach, is_of_branch, merged, modules_of_branches, noisy, targets};
 pub(crate) use ops::plain::is_for as computes_plainly;

@@ -12,9 +12,9 @@ use super::Floats;
 use super::config::ModelConfig;
 use super::fresh::Fresh;
 use super::tensor_file::TensorFile;
-use crate::config::Lora;
 use crate::error::ModelError;
 use crate::random::Random;
+use recipe::Lora;
 
 /// The tensors of a model folder or of one `.safetensors` file, handed out by name.
 pub(crate) struct Source {

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::backbone::{Family, ModelConfig, Precision, Source, Weights, weight_files};
+use crate::backbone::{Family, ModelConfig, Source, Weights, weight_files};
 use crate::base::{MODULES, modules_of, place_of};
 use crate::classifier::Classifier;
 use crate::error::ModelError;
-use crate::head::{DenseLayer, Pooling};
+use crate::head::{DenseLayer, PoolingModule};
+use recipe::Precision;
 
 /// A whole reward model, to compute with it.
 pub(super) fn classifier(
@@ -58,18 +59,18 @@ pub(super) fn read_json(path: &Path) -> Result<Value, ModelError> {
     serde_json::from_str(&text).map_err(|error| ModelError::json(path, &error))
 }
 
-/// Pooling and Dense modules as `modules.json` lists them after the Transformer.
-pub(crate) fn modules(folder: &Path, hidden: usize) -> Result<(Pooling, Vec<DenseLayer>), ModelError> {
+/// PoolingModule and Dense modules as `modules.json` lists them after the Transformer.
+pub(crate) fn modules(folder: &Path, hidden: usize) -> Result<(PoolingModule, Vec<DenseLayer>), ModelError> {
     let path = folder.join(MODULES);
     let list = read_json(&path)?;
-    let (mut pooling, mut layers) = (None::<Pooling>, Vec::<DenseLayer>::new());
+    let (mut pooling, mut layers) = (None::<PoolingModule>, Vec::<DenseLayer>::new());
     for module in list.as_array().into_iter().flatten().skip(1) {
         let place = place_of(folder, module)?;
         let kind = module["type"].as_str().unwrap_or_default();
         let file = place.join("config.json");
         match kind.rsplit('.').next().unwrap_or_default() {
             "Pooling" if pooling.is_none() => {
-                let read: Pooling = serde_json::from_value(read_json(&file)?)
+                let read: PoolingModule = serde_json::from_value(read_json(&file)?)
                     .map_err(|error| ModelError::json(&file, &error))?;
                 if read.word_embedding_dimension != hidden {
                     let own = read.word_embedding_dimension;
@@ -123,7 +124,7 @@ pub(crate) fn modules(folder: &Path, hidden: usize) -> Result<(Pooling, Vec<Dens
             }
         }
     }
-    let pooling = pooling.ok_or_else(|| ModelError::content(&path, "no Pooling module"))?;
+    let pooling = pooling.ok_or_else(|| ModelError::content(&path, "no PoolingModule module"))?;
     let mut width = pooling.width();
     for layer in &layers {
         if layer.inner != width {

@@ -5,7 +5,7 @@ mod ranking;
 mod ties;
 
 pub use ranking::plackett_luce;
-pub use ties::{Ties, tie_aware};
+pub use ties::tie_aware;
 
 /// Loss of one pair and its slope.
 #[derive(Debug, Clone, Copy, PartialEq)]

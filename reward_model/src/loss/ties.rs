@@ -1,37 +1,8 @@
 //! Models of a pair that know a third outcome: both are as good.
 
-use serde::{Deserialize, Serialize};
+use recipe::Ties;
 
 use super::{PairLoss, sigmoid, softplus};
-
-/// How ties come about.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "model", rename_all = "snake_case")]
-pub enum Ties {
-    /// Rao and Kupper (1967), "Ties in paired-comparison experiments", JASA 62: a judge cannot tell apart what differs by
-    /// less than the threshold (their η, the logarithm of θ), which is above 0.
-    RaoKupper {
-        /// In units of reward.
-        threshold: f64,
-    },
-    /// Davidson (1970), "On extending the Bradley–Terry model to accommodate ties", JASA 65: a tie is as likely as ν times
-    /// the geometric mean of the two wins, ν above 0.
-    Davidson {
-        /// Their ν.
-        weight: f64,
-    },
-}
-
-impl Ties {
-    /// Whether its number makes sense.
-    pub fn is_sound(self) -> bool {
-        let number = match self {
-            Self::RaoKupper { threshold } => threshold,
-            Self::Davidson { weight } => weight,
-        };
-        number > 0.0 && number.is_finite()
-    }
-}
 
 /// `−log P` of a pair's outcome: the chosen response won, or (`tied`) neither did. With two responses as good as each other
 /// the slope of a tie is 0, and it draws rewards together elsewhere.

@@ -13,8 +13,10 @@ use crate::backbone::{Source, Weights, save_slices, squares};
 use crate::error::ModelError;
 use crate::lanes::FEW;
 
-pub use rules::Rule;
-pub use schedule::Schedule;
+pub(crate) use schedule::learning_rate;
+
+use recipe::Optimizer;
+use rules::Rule;
 
 /// Elements that one thread updates at a time; also the unit of sums, so that these have one order on every machine.
 const CHUNK: usize = FEW;
@@ -44,8 +46,8 @@ pub(crate) fn norm(gradients: &[Vec<f32>]) -> f64 {
 }
 
 /// A rule and its state: two moments for every element, of which a rule may use one.
-pub(crate) struct Optimizer {
-    rule: Rule,
+pub(crate) struct OptimizerState {
+    rule: Optimizer,
     first: Vec<Vec<f32>>,
     second: Vec<Vec<f32>>,
     decays: Vec<bool>,
@@ -64,10 +66,10 @@ pub(crate) struct Update {
     pub scale: f64,
 }
 
-impl Optimizer {
+impl OptimizerState {
     /// State for `weights`, each of which learns at `rates` times the learning rate; those at 0 stay as they are and take no
     /// memory. Biases and the gains of norms, which have one dimension, do not decay.
-    pub fn new(rule: Rule, weights: &Weights, rates: Vec<f64>) -> Self {
+    pub fn new(rule: Optimizer, weights: &Weights, rates: Vec<f64>) -> Self {
         let zeros = || -> Vec<Vec<f32>> {
             let sizes = weights.sizes().into_iter().zip(&rates);
             sizes
@@ -120,7 +122,7 @@ impl Optimizer {
         save_slices(names, &self.second, &folder.join("second_moments.safetensors"))
     }
 
-    /// Puts back what [`Optimizer::save`] wrote.
+    /// Puts back what [`OptimizerState::save`] wrote.
     pub fn restore(&mut self, names: &[String], folder: &Path) -> Result<(), ModelError> {
         for (moments, file) in [
             (&mut self.first, "first_moments.safetensors"),
@@ -136,7 +138,7 @@ impl Optimizer {
 }
 
 struct Step<'a> {
-    rule: Rule,
+    rule: Optimizer,
     gradient: &'a [f32],
     moments: Mutex<(&'a mut [f32], &'a mut [f32])>,
     decay: f64,
@@ -181,7 +183,7 @@ mod tests {
         let gradients = [[0.5f32, -1.0], [0.25, 3.0], [-1.0, 0.0]];
         let reference = [
             (
-                Rule::Adamw,
+                Optimizer::Adamw,
                 [
                     [0.89, -1.88],
                     [0.787_882_1, -1.910_618_9],
@@ -189,7 +191,7 @@ mod tests {
                 ],
             ),
             (
-                Rule::Adam,
+                Optimizer::Adam,
                 [
                     [0.9, -1.9],
                     [0.805_009_8, -1.942_135_6],
@@ -197,11 +199,11 @@ mod tests {
                 ],
             ),
             (
-                Rule::Sgd,
+                Optimizer::Sgd,
                 [[0.94, -1.88], [0.851_6, -2.053_2], [0.863_524, -2.188_548]],
             ),
             (
-                Rule::Rmsprop,
+                Optimizer::Rmsprop,
                 [
                     [2e-7, -1.0],
                     [-0.386_264_3, -1.924_693_1],
@@ -214,7 +216,7 @@ mod tests {
             weights
                 .register("w", Tensor::new(&[[1.0f32, -2.0]], &Device::Cpu).unwrap())
                 .unwrap();
-            let mut optimizer = Optimizer::new(rule, &weights, vec![1.0]);
+            let mut optimizer = OptimizerState::new(rule, &weights, vec![1.0]);
             for (step, (gradient, want)) in gradients.into_iter().zip(steps).enumerate() {
                 let update = Update {
                     step: step as u64,

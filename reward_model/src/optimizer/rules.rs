@@ -1,24 +1,9 @@
 //! How a gradient moves a weight.
 
-use serde::{Deserialize, Serialize};
+use recipe::Optimizer;
 
 use super::Update;
 use crate::backbone::vectorised;
-
-/// The rule of an optimizer, with the numbers that `torch.optim` takes unless told otherwise.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rule {
-    /// Loshchilov and Hutter 2019, "Decoupled weight decay regularization".
-    #[default]
-    Adamw,
-    /// Kingma and Ba 2014; weight decay enters the gradient.
-    Adam,
-    /// Stochastic gradient descent with a momentum of 0.9.
-    Sgd,
-    /// Tieleman and Hinton 2012.
-    Rmsprop,
-}
 
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
@@ -40,9 +25,17 @@ pub(super) struct Numbers {
     scale: f32,
 }
 
-impl Rule {
+/// What an optimizer does with a gradient.
+pub(super) trait Rule: Copy {
     /// Numbers of a step for weights that decay by `decay`.
-    pub(super) fn numbers(self, update: Update, decay: f64) -> Numbers {
+    fn numbers(self, update: Update, decay: f64) -> Numbers;
+
+    /// Moves weights `p` by gradients `g` with moments `m` and `v`.
+    fn apply(self, n: &Numbers, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]);
+}
+
+impl Rule for Optimizer {
+    fn numbers(self, update: Update, decay: f64) -> Numbers {
         let (t, rate) = (update.step as f64 + 1.0, update.learning_rate);
         let adam = matches!(self, Self::Adamw | Self::Adam);
         let decoupled = self == Self::Adamw;
@@ -63,8 +56,7 @@ impl Rule {
         }
     }
 
-    /// Moves weights `p` by gradients `g` with moments `m` and `v`.
-    pub(super) fn apply(self, n: &Numbers, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+    fn apply(self, n: &Numbers, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
         vectorised(
             #[inline(always)]
             || {

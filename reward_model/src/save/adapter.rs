@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::{Parts, write};
 use crate::backbone::{Family, Weights, is_of_branch, modules_of_branches};
-use crate::config::{Lora, PoolBy};
 use crate::error::ModelError;
+use recipe::{Lora, Pooling};
 
 /// What `peft` puts before the names of the model that it wraps.
 const WRAPPER: &str = "base_model.model.";
@@ -26,7 +26,7 @@ impl Parts<'_> {
         lora: &Lora,
         targets: &[&str],
     ) -> Result<(), ModelError> {
-        let with_head = family.pooling() == PoolBy::Family;
+        let with_head = family.pooling() == Pooling::Family;
         std::fs::create_dir_all(folder).map_err(ModelError::file(folder))?;
         let name = |name: &str| match with_head {
             true => name.to_owned(),

@@ -6,8 +6,8 @@ use std::path::{Component, Path};
 use serde_json::{Map, Value};
 
 use super::{About, Kind};
-use crate::config::{Method, PoolBy, TrainConfig};
 use crate::evaluate::{Metrics, Share};
+use recipe::{Method, Pooling, Recipe};
 
 /// `README.md`.
 pub(super) fn card(about: &About, kind: Kind) -> String {
@@ -117,8 +117,8 @@ fn made(about: &About, base: &Base) -> String {
         cut.texts,
         word(&config.method),
         match config.pooling {
-            PoolBy::Mean => "the mean over the tokens",
-            PoolBy::Family | PoolBy::Auto => "what the family has in transformers",
+            Pooling::Mean => "the mean over the tokens",
+            Pooling::Family | Pooling::Auto => "what the family has in transformers",
         },
         about.step,
         about.seconds,
@@ -128,12 +128,12 @@ fn made(about: &About, base: &Base) -> String {
 }
 
 /// Settings that are not the method's, as JSON.
-fn differing(config: &TrainConfig) -> String {
-    let table = |config: &TrainConfig| match serde_json::to_value(config) {
+fn differing(config: &Recipe) -> String {
+    let table = |config: &Recipe| match serde_json::to_value(config) {
         Ok(Value::Object(table)) => table,
         _ => Map::new(),
     };
-    let defaults = table(&TrainConfig::of(config.method));
+    let defaults = table(&Recipe::of(config.method));
     let mut own = table(config);
     own.retain(|name, value| {
         !["base_model", "pooling"].contains(&name.as_str()) && defaults.get(name) != Some(value)

@@ -1,4 +1,4 @@
-//! sentence-transformers' folders: Transformer, Pooling, and dense layers down to one output.
+//! sentence-transformers' folders: Transformer, PoolingModule, and dense layers down to one output.
 //!
 //! The backbone lies in a folder of its own, and `config.json` beside it names a model type that nobody has: else transformers would
 //! open the whole as a classifier, with a head at random and no more than a warning.
@@ -12,7 +12,7 @@ use super::{Kind, Parts, write};
 use crate::backbone::{Weights, weight_files};
 use crate::base::MODULES;
 use crate::error::ModelError;
-use crate::head::Pooling;
+use crate::head::PoolingModule;
 
 /// A dense layer without an activation: weight \[outer, inner\], bias \[outer\].
 pub(crate) struct Linear {
@@ -27,7 +27,12 @@ const REFUSED: &str = "open_with_sentence_transformers";
 
 impl Parts<'_> {
     /// A frozen base model, pooling, and `layers` on top.
-    pub fn save_head(&self, folder: &Path, pooling: Pooling, layers: &[Linear]) -> Result<(), ModelError> {
+    pub fn save_head(
+        &self,
+        folder: &Path,
+        pooling: PoolingModule,
+        layers: &[Linear],
+    ) -> Result<(), ModelError> {
         let backbone = folder.join(BACKBONE);
         create(&backbone)?;
         let index = self.base_model.join("model.safetensors.index.json");
@@ -46,7 +51,7 @@ impl Parts<'_> {
         &self,
         folder: &Path,
         weights: &Weights,
-        pooling: Pooling,
+        pooling: PoolingModule,
         layers: &[Linear],
     ) -> Result<(), ModelError> {
         let family = self.family()?;
@@ -63,7 +68,12 @@ impl Parts<'_> {
     }
 
     /// All but the backbone's weights.
-    fn save_modules(&self, folder: &Path, pooling: Pooling, layers: &[Linear]) -> Result<(), ModelError> {
+    fn save_modules(
+        &self,
+        folder: &Path,
+        pooling: PoolingModule,
+        layers: &[Linear],
+    ) -> Result<(), ModelError> {
         let backbone = &folder.join(BACKBONE);
         let mut config = self.base_json("config.json")?;
         config.insert("architectures".into(), json!([self.family()?.backbone_class()]));

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::backbone::{Family, ModelConfig};
 use crate::base::{MeanHead, OwnHead, backbone_folder, own_head};
-use crate::config::{Method, PoolBy, TrainConfig};
 use crate::error::ModelError;
+use recipe::{Method, Pooling, Recipe};
 
 /// The rules that runs begin by today; a checkpoint keeps its own, so that a run goes on to the same numbers. Before they were
 /// counted (0), heads of mean-pooled base models began anew and pairs that are equal to the model were learnt from.
@@ -14,7 +14,7 @@ pub(super) const RULES: u32 = 1;
 /// A run's beginning.
 pub(super) struct Begin {
     /// The settings, with the backbone's folder and what the reward is read from.
-    pub config: TrainConfig,
+    pub config: Recipe,
     /// The head that the run goes on from.
     pub head: Option<MeanHead>,
     /// What becomes of the base model's own head, as a sentence; nothing where it has none.
@@ -26,7 +26,7 @@ impl Begin {
     ///
     /// # Errors
     /// When the base model cannot be read.
-    pub fn new(asked: &TrainConfig, rules: u32) -> Result<Self, ModelError> {
+    pub fn new(asked: &Recipe, rules: u32) -> Result<Self, ModelError> {
         let backbone = backbone_folder(&asked.base_model)?;
         let pooling = pooling(asked, &backbone)?;
         let own = match asked.from_scratch || rules == 0 {
@@ -35,10 +35,10 @@ impl Begin {
         };
         let note = note(&own, pooling, asked.method);
         let head = match own {
-            OwnHead::Mean(head) if pooling == PoolBy::Mean => Some(head),
+            OwnHead::Mean(head) if pooling == Pooling::Mean => Some(head),
             _ => None,
         };
-        let config = TrainConfig {
+        let config = Recipe {
             base_model: backbone,
             pooling,
             ..asked.clone()
@@ -48,18 +48,18 @@ impl Begin {
 }
 
 /// What the reward is read from; never `Auto`.
-fn pooling(asked: &TrainConfig, backbone: &Path) -> Result<PoolBy, ModelError> {
+fn pooling(asked: &Recipe, backbone: &Path) -> Result<Pooling, ModelError> {
     if asked.method == Method::Head {
-        return Ok(PoolBy::Mean);
+        return Ok(Pooling::Mean);
     }
     let family = Family::of(&ModelConfig::load(backbone)?)?;
     Ok(family.pooled(asked.pooling).pooling())
 }
 
-fn note(own: &OwnHead, pooling: PoolBy, method: Method) -> Option<&'static str> {
+fn note(own: &OwnHead, pooling: Pooling, method: Method) -> Option<&'static str> {
     Some(match (own, pooling) {
         (OwnHead::None, _) => return None,
-        (OwnHead::Mean(_), PoolBy::Mean) | (OwnHead::Family, PoolBy::Family) => {
+        (OwnHead::Mean(_), Pooling::Mean) | (OwnHead::Family, Pooling::Family) => {
             "The base model's own head goes on."
         }
         (OwnHead::Mean(_), _) => {

@@ -4,13 +4,14 @@ use super::pairs::Pairs;
 use super::{Request, what};
 use crate::backbone::{Family, ModelConfig};
 use crate::base::backbone_folder;
-use crate::config::{ConfigError, Keep, TrainConfig};
 use crate::data::Pair;
+use crate::device::{self, NOT_BUILT_IN, is_built_in};
 use crate::error::TrainError;
 use crate::save::check_base_model;
+use recipe::{Keep, Recipe, Refusal};
 
 /// A pair's own numbers.
-pub(super) fn check_pair(pair: &Pair, config: &TrainConfig) -> Result<(), TrainError> {
+pub(super) fn check_pair(pair: &Pair, config: &Recipe) -> Result<(), TrainError> {
     let problem = if !pair.margin.is_finite() {
         "its margin is not a finite number"
     } else if !(pair.weight.is_finite() && pair.weight >= 0.0) {
@@ -34,16 +35,16 @@ pub(super) fn check_pair(pair: &Pair, config: &TrainConfig) -> Result<(), TrainE
 ///
 /// # Errors
 /// When the machine has it not.
-pub(super) fn device(config: &TrainConfig) -> Result<candle_core::Device, ConfigError> {
-    config.device.open().map_err(|message| ConfigError {
-        field: "device",
-        message,
+pub(super) fn open_device(config: &Recipe) -> Result<candle_core::Device, Refusal> {
+    device::open(config.device).map_err(|reason| Refusal {
+        setting: "device",
+        reason,
     })
 }
 
 /// What is decided by held-out pairs wants some.
-pub(super) fn needs_held_out(config: &TrainConfig, held_out: usize) -> Result<(), ConfigError> {
-    let field = match config.keep {
+pub(super) fn needs_held_out(config: &Recipe, held_out: usize) -> Result<(), Refusal> {
+    let setting = match config.keep {
         Keep::Best => "keep",
         Keep::Last if config.patience > 0 => "patience",
         Keep::Last => return Ok(()),
@@ -51,9 +52,9 @@ pub(super) fn needs_held_out(config: &TrainConfig, held_out: usize) -> Result<()
     if held_out > 0 {
         return Ok(());
     }
-    Err(ConfigError {
-        field,
-        message: "goes by held-out pairs, and none are held out".to_owned(),
+    Err(Refusal {
+        setting,
+        reason: "goes by held-out pairs, and none are held out".to_owned(),
     })
 }
 
@@ -80,19 +81,38 @@ pub(super) fn tell_something(
     Ok(())
 }
 
+/// What of a recipe is refused before the base model is looked at.
+///
+/// # Errors
+/// The first setting that cannot be used, by this build.
+pub fn check_recipe(recipe: &Recipe) -> Result<(), Refusal> {
+    let refused = |setting, reason: &str| {
+        Err(Refusal {
+            setting,
+            reason: reason.to_owned(),
+        })
+    };
+    if recipe.base_model.as_os_str().is_empty() {
+        return refused("base_model", "name the folder of a base model");
+    }
+    if !is_built_in(recipe.device) {
+        return refused("device", NOT_BUILT_IN);
+    }
+    recipe.check()
+}
+
 /// Settings and the base model's files.
-pub(super) fn check(config: &TrainConfig) -> Result<(), TrainError> {
-    config.validate()?;
+pub(super) fn check(config: &Recipe) -> Result<(), TrainError> {
+    check_recipe(config)?;
     let folder = backbone_folder(&config.base_model)?;
     check_base_model(&folder)?;
     let base = ModelConfig::load(&folder)?;
     let family = Family::of(&base)?;
     let positions = family.max_tokens(&base)?;
     if config.max_tokens > positions {
-        let message = format!("the base model takes at most {positions}");
-        return Err(ConfigError {
-            field: "max_tokens",
-            message,
+        return Err(Refusal {
+            setting: "max_tokens",
+            reason: format!("the base model takes at most {positions}"),
         }
         .into());
     }

@@ -10,11 +10,12 @@ use candle_core::{Device, Tensor, Var};
 use super::sums::Sums;
 use super::what::whole;
 use crate::backbone::{
-    Batch, Family, Floats, Fused, Gradients, Learning, ModelConfig, Packed, Precision, Scratch, WORDS,
-    Weights, add_scaled, computes_plainly, look_up, on_host, trainable,
+    Batch, Family, Floats, Fused, Gradients, Learning, ModelConfig, Packed, Scratch, WORDS, Weights,
+    add_scaled, computes_plainly, look_up, on_host, trainable,
 };
 use crate::classifier::Classifier;
 use crate::error::ModelError;
+use recipe::Precision;
 
 /// How many sums a step is dealt into on the CPU.
 const SLOTS: usize = 4;

@@ -12,11 +12,12 @@ use super::what::lora_targets;
 use candle_core::Device;
 
 use crate::backbone::{
-    Batch, Dropout, Family, Learning, ModelConfig, Precision, Source, Weights, as_on_gpu, attach, shared,
+    Batch, Dropout, Family, Learning, ModelConfig, Source, Weights, as_on_gpu, attach, shared,
 };
 use crate::classifier::Classifier;
-use crate::config::Lora;
 use crate::loss::bradley_terry;
+use recipe::Lora;
+use recipe::Precision;
 
 /// How far rewards may be off, and gradients in proportion to their length.
 #[derive(Clone, Copy)]
@@ -82,7 +83,7 @@ fn engine_on(name: &str, on: (Precision, &Device)) -> (Engine, Value) {
 fn on_each_device(check: impl Fn(&Device)) {
     check(&Device::Cpu);
     as_on_gpu(|| check(&Device::Cpu));
-    match crate::Device::Cuda(0).open() {
+    match crate::device::open(recipe::Device::Cuda(0)) {
         Ok(gpu) => check(&gpu),
         Err(message) => println!("not checked on a GPU: {message}"),
     }

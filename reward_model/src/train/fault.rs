@@ -1,8 +1,8 @@
 //! What ends a run in the middle, in words that say where and what to do.
 
 use crate::backbone::{Source, weight_files};
-use crate::config::TrainConfig;
 use crate::error::TrainError;
+use recipe::Recipe;
 
 /// How a step's numbers are broken.
 pub(super) enum Fault {
@@ -11,7 +11,7 @@ pub(super) enum Fault {
 }
 
 /// What the base model has to do with it: a weight of its own that is no number.
-fn broken_weight(config: &TrainConfig) -> Option<String> {
+fn broken_weight(config: &Recipe) -> Option<String> {
     let files = weight_files(&config.base_model).ok()?;
     let name = |file: &std::path::PathBuf| Source::open(file, 0).ok()?.not_finite();
     let name = files.iter().find_map(name)?;
@@ -21,7 +21,7 @@ fn broken_weight(config: &TrainConfig) -> Option<String> {
 }
 
 /// The error of a step and its pairs, by their ids; without any it was the held-out ones.
-pub(super) fn broken(fault: Fault, (step, pairs): (u64, Vec<String>), config: &TrainConfig) -> TrainError {
+pub(super) fn broken(fault: Fault, (step, pairs): (u64, Vec<String>), config: &Recipe) -> TrainError {
     let slower = || {
         format!(
             "try a lower learning rate (it was {:e}), for example {:e}, or a longer warm-up",

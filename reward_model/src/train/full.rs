@@ -14,13 +14,13 @@ use super::what;
 use super::{Learner, PairLosses, Rewarded, Seen, Setting, alike};
 use crate::backbone::{Batch, Dropout, Family, ModelConfig, Weights, noisy};
 use crate::base::MeanHead;
-use crate::config::{PoolBy, TrainConfig};
 use crate::data::Cut;
 use crate::error::{ModelError, TrainError};
-use crate::head::Pooling;
+use crate::head::PoolingModule;
 use crate::jobs::BATCH_TOKENS;
 use crate::lanes::{Lanes, groups};
 use crate::save::{Linear, Parts};
+use recipe::{Pooling, Recipe};
 
 /// Tokens that a GPU computes gradients of at a time; all that a layer makes of them is kept for the way back.
 const GPU_TOKENS: usize = 4096;
@@ -37,7 +37,7 @@ pub(super) struct Full<'a> {
     goes_on: bool,
     lanes: &'a Lanes,
     cut: [Cut; 2],
-    config: &'a TrainConfig,
+    config: &'a Recipe,
 }
 
 impl<'a> Full<'a> {
@@ -231,14 +231,14 @@ impl Learner for Full<'_> {
                 &targets,
             )?;
         }
-        if family.pooling() == PoolBy::Family {
+        if family.pooling() == Pooling::Family {
             return parts.save_classifier(folder, weights);
         }
         let output = Linear {
             weight: of("weight")?.as_tensor().detach(),
             bias: of("bias")?.to_vec1()?,
         };
-        let pooling = Pooling::mean(family.hidden(&self.engine.config)?);
+        let pooling = PoolingModule::mean(family.hidden(&self.engine.config)?);
         parts.save_pooled(folder, weights, pooling, &[output])
     }
 }

@@ -12,7 +12,7 @@ use crate::backbone::{Family, Floats, ModelConfig, Weights, add_scaled, dot};
 use crate::data::{Cut, Encoder};
 use crate::embed::{Embedder, Embeddings, Frozen, Progress};
 use crate::error::{ModelError, TrainError};
-use crate::head::{Pooling, spread_of};
+use crate::head::{PoolingModule, spread_of};
 use crate::random::Random;
 use crate::save::{Linear, Parts};
 
@@ -24,7 +24,7 @@ pub(super) struct Head<'a> {
     bias: Vec<f32>,
     /// The heads are the base model's own, whose zero stays where it is.
     goes_on: bool,
-    pooling: Pooling,
+    pooling: PoolingModule,
     pairs: &'a Pairs<'a>,
     held_out_pairs: &'a Pairs<'a>,
     encoder: &'a Encoder,
@@ -46,7 +46,7 @@ impl<'a> Head<'a> {
         let base = &request.config.base_model;
         let config = ModelConfig::load(base)?;
         let family = Family::of(&config)?;
-        let pooling = Pooling::mean(family.hidden(&config)?);
+        let pooling = PoolingModule::mean(family.hidden(&config)?);
         let load = || family.backbone_of(&config, base, (request.config.precision, setting.device));
         let mut embedder = Embedder {
             backbone: Frozen::Loads(Box::new(load)),

@@ -4,16 +4,16 @@ mod former;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::backbone::weight_files;
 use crate::base::{MeanHead, backbone_folder};
 use crate::chat::ChatTemplate;
-use crate::config::TrainConfig;
 use crate::data::{Pair, render};
 use crate::embed::hex;
 use crate::error::ModelError;
+use recipe::Recipe;
 
 /// Hash of the files that decide what the base model computes, and of the chat template if it reads with one. A head on top does
 /// not enter: what the backbone makes of a text is the same with it.
@@ -71,7 +71,7 @@ impl PairHash {
 /// All that decides a run's numbers.
 pub(super) struct Identity<'a> {
     /// As asked for: what follows from it and from the base model adds nothing.
-    pub config: &'a TrainConfig,
+    pub config: &'a Recipe,
     /// By [`hash_model`].
     pub base: &'a str,
     /// By [`hash_head`], where the run goes on from one.
@@ -98,8 +98,8 @@ impl Identity<'_> {
 }
 
 /// The configuration without what decides no number: where the base model lies, and how often checkpoints are written.
-fn decisive(config: &TrainConfig) -> TrainConfig {
-    TrainConfig {
+fn decisive(config: &Recipe) -> Recipe {
+    Recipe {
         base_model: PathBuf::new(),
         checkpoint_every_steps: 0,
         checkpoint_every_seconds: 0,
@@ -107,36 +107,40 @@ fn decisive(config: &TrainConfig) -> TrainConfig {
     }
 }
 
-/// Settings by name, sorted. One that stands at what a stored configuration without it means is left out: so a field that is added
-/// later, whose default is what the engine did before, leaves the runs from before the same runs.
-fn told(config: &TrainConfig) -> Vec<String> {
-    let config = decisive(config);
-    let Ok(Value::Object(all)) = serde_json::to_value(&config) else {
-        return Vec::new();
-    };
-    let means_the_same = |without: Map<String, Value>| {
-        serde_json::from_value::<TrainConfig>(without.into()).is_ok_and(|read| read == config)
-    };
+/// The settings that every version had: they are hashed whatever they stand at.
+const ALWAYS: [&str; 14] = [
+    "base_model",
+    "batch_pairs",
+    "checkpoint_every_seconds",
+    "checkpoint_every_steps",
+    "epochs",
+    "evaluate_every",
+    "learning_rate",
+    "max_grad_norm",
+    "max_tokens",
+    "method",
+    "seed",
+    "use_margin",
+    "warmup_share",
+    "weight_decay",
+];
+
+/// Settings by name, sorted. Another than [`ALWAYS`] that stands at what a stored recipe without it means is left out: so a field
+/// that is added later, whose default is what the engine did before, leaves the runs from before the same runs.
+fn told(config: &Recipe) -> Vec<String> {
+    let [all, before] = [decisive(config), Recipe::as_before()]
+        .map(|recipe| serde_json::to_value(recipe).unwrap_or_default());
     let mut lines = Vec::new();
-    for (name, value) in &all {
-        let mut without = all.clone();
-        without.remove(name);
-        if means_the_same(without) {
-            continue;
-        }
+    for (name, value) in all.as_object().into_iter().flatten() {
         match value {
             Value::Object(parts) => {
-                for (part, value) in parts {
-                    let mut others = parts.clone();
-                    others.remove(part);
-                    let mut without = all.clone();
-                    without.insert(name.clone(), others.into());
-                    if !means_the_same(without) {
-                        lines.push(format!("{name}.{part} = {value}"));
-                    }
-                }
+                let says = parts.iter().filter(|(part, value)| before[name][part] != **value);
+                lines.extend(says.map(|(part, value)| format!("{name}.{part} = {value}")));
             }
-            value => lines.push(format!("{name} = {value}")),
+            value if ALWAYS.contains(&name.as_str()) || before[name] != *value => {
+                lines.push(format!("{name} = {value}"));
+            }
+            _ => {}
         }
     }
     lines.sort();
@@ -146,14 +150,14 @@ fn told(config: &TrainConfig) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Lora, Method};
-    use crate::loss::Ties;
+    use recipe::Ties;
+    use recipe::{Lora, Method};
 
-    fn fingerprint(config: &TrainConfig) -> String {
+    fn fingerprint(config: &Recipe) -> String {
         identity(config).fingerprint()
     }
 
-    fn identity(config: &TrainConfig) -> Identity<'_> {
+    fn identity(config: &Recipe) -> Identity<'_> {
         Identity {
             config,
             base: "b",
@@ -165,33 +169,17 @@ mod tests {
     /// What is hashed today: a setting that is added must not appear here while it stands at its default.
     #[test]
     fn settings_that_mean_as_before_are_left_out() {
-        let lines = told(&TrainConfig::head());
+        let lines = told(&Recipe::of(Method::Head));
         let names: Vec<&str> = lines.iter().filter_map(|line| line.split(" = ").next()).collect();
-        let always = [
-            "base_model",
-            "batch_pairs",
-            "checkpoint_every_seconds",
-            "checkpoint_every_steps",
-            "epochs",
-            "evaluate_every",
-            "learning_rate",
-            "max_grad_norm",
-            "max_tokens",
-            "method",
-            "seed",
-            "use_margin",
-            "warmup_share",
-            "weight_decay",
-        ];
-        assert_eq!(names, always);
-        let config = TrainConfig {
+        assert_eq!(names, ALWAYS);
+        let config = Recipe {
             lora: Lora {
                 rank: 2,
                 ..Lora::default()
             },
             ties: Some(Ties::Davidson { weight: 1.5 }),
             method: Method::Lora,
-            ..TrainConfig::full()
+            ..Recipe::of(Method::Full)
         };
         let lines = told(&config);
         for line in [
@@ -210,8 +198,8 @@ mod tests {
 
     #[test]
     fn what_decides_numbers_changes_the_fingerprint_and_nothing_else_does() {
-        let config = TrainConfig::full();
-        let same = TrainConfig {
+        let config = Recipe::of(Method::Full);
+        let same = Recipe {
             base_model: "elsewhere".into(),
             checkpoint_every_steps: 3,
             checkpoint_every_seconds: 7,
@@ -219,15 +207,15 @@ mod tests {
         };
         assert_eq!(fingerprint(&config), fingerprint(&same));
         for other in [
-            TrainConfig {
+            Recipe {
                 seed: 1,
                 ..config.clone()
             },
-            TrainConfig {
+            Recipe {
                 shuffle: false,
                 ..config.clone()
             },
-            TrainConfig {
+            Recipe {
                 head_learning_rate: Some(1e-4),
                 ..config.clone()
             },
@@ -243,10 +231,10 @@ mod tests {
 
     #[test]
     fn the_former_form_is_known_again_and_only_of_the_same_run() {
-        let config = TrainConfig::head();
+        let config = Recipe::of(Method::Head);
         let former = former::fingerprint(&identity(&config));
         assert!(identity(&config).is(&former));
-        let other = TrainConfig { seed: 1, ..config };
+        let other = Recipe { seed: 1, ..config };
         assert!(!identity(&other).is(&former));
     }
 }

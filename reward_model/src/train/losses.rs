@@ -1,14 +1,14 @@
 //! What the training pairs' rewards cost, and what a step saw of them.
 
 use super::pairs::Numbers;
-use crate::config::TrainConfig;
 use crate::loss::{bradley_terry, centring, plackett_luce, tie_aware};
+use recipe::Recipe;
 
 /// The losses of a step's pairs.
 pub(super) struct PairLosses<'a> {
     pub pairs: &'a [Numbers],
-    pub config: &'a TrainConfig,
-    /// Optimizer steps done before this one.
+    pub config: &'a Recipe,
+    /// OptimizerState steps done before this one.
     pub step: u64,
     /// 1 / the batch's sum of weights.
     pub scale: f64,
@@ -131,6 +131,7 @@ impl PairLosses<'_> {
 mod tests {
     use super::*;
     use crate::data::Pair;
+    use recipe::Method;
 
     fn pair() -> Pair {
         Pair {
@@ -143,11 +144,11 @@ mod tests {
 
     #[test]
     fn settings_and_the_pairs_own_numbers_enter_the_loss() {
-        let config = TrainConfig {
+        let config = Recipe {
             margin_scale: 2.0,
             label_smoothing: 0.1,
             centring: 0.01,
-            ..TrainConfig::head()
+            ..Recipe::of(Method::Head)
         };
         let pairs = [Numbers::of(&pair())];
         let losses = PairLosses {
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn more_than_two_responses_are_a_ranking() {
-        let config = TrainConfig::head();
+        let config = Recipe::of(Method::Head);
         let pairs = [Numbers::of(&Pair {
             lower: vec!["worse".into()],
             weight: 1.0,

@@ -29,6 +29,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use begin::{Begin, RULES};
+pub use check::check_recipe;
 pub use events::Event;
 use identity::Identity;
 pub(crate) use identity::hash_model;
@@ -43,18 +44,18 @@ use candle_core::Device;
 use crate::backbone::{Family, ModelConfig, Weights};
 use crate::base::MeanHead;
 use crate::checkpoint::{Checkpoints, State};
-use crate::config::{Method, PoolBy, TrainConfig};
 use crate::data::{Cut, Encoder, Pair};
 use crate::error::{ModelError, TrainError};
 use crate::lanes::Lanes;
 use crate::padding;
 use crate::save::{About, Parts};
+use recipe::{Method, Pooling, Recipe};
 
 /// What to train, on what, and where.
 #[derive(Debug, Clone)]
 pub struct TrainRequest<P = Vec<Pair>> {
     /// The settings.
-    pub config: TrainConfig,
+    pub config: Recipe,
     /// Pairs to learn from: a list, or a source that hands them over one by one, so that memory does not grow with them.
     pub train: P,
     /// Pairs to measure on; may be empty.
@@ -71,7 +72,7 @@ pub struct TrainRequest<P = Vec<Pair>> {
 #[derive(Clone, Copy)]
 struct Request<'a> {
     /// As [`begin::Begin`] has it.
-    config: &'a TrainConfig,
+    config: &'a Recipe,
     /// The base model's folder as it was named.
     base_model: &'a Path,
     train: &'a dyn PairSource,
@@ -102,7 +103,7 @@ pub enum TrainOutcome {
     },
     /// The stop flag was raised; the same request goes on from here.
     Stopped {
-        /// Optimizer steps done.
+        /// OptimizerState steps done.
         step: u64,
     },
 }
@@ -175,7 +176,7 @@ fn train_on(
     let started = Instant::now();
     let asked = request.config;
     check::check(asked)?;
-    let device = check::device(asked)?;
+    let device = check::open_device(asked)?;
     // Both read much and wait for nothing else.
     let (train, base_hash) = std::thread::scope(|scope| {
         let base_hash = scope.spawn(|| hash_model(&asked.base_model));
@@ -284,12 +285,12 @@ fn finished_before(
     })
 }
 
-fn encoder(config: &TrainConfig) -> Result<Encoder, ModelError> {
+fn encoder(config: &Recipe) -> Result<Encoder, ModelError> {
     let base = &config.base_model;
     let encoder = Encoder::load(base, config.max_tokens)?;
     let family = Family::of(&ModelConfig::load(base)?)?.pooled(config.pooling);
     let reads_last =
-        family.is_decoder() && config.method != Method::Head && family.pooling() == PoolBy::Family;
+        family.is_decoder() && config.method != Method::Head && family.pooling() == Pooling::Family;
     let padding = reads_last
         .then(|| padding::of_trained(base, &encoder))
         .transpose()?;

@@ -1,7 +1,7 @@
 //! Which pairs go together, and when.
 
-use crate::config::TrainConfig;
 use crate::random::Random;
+use recipe::Recipe;
 
 /// The batches of the epoch at hand, as many together as are summed into a step.
 pub(super) struct Batches {
@@ -35,7 +35,7 @@ impl Order {
 
 impl Batches {
     /// For training pairs with texts of these lengths, but for those at the places `left_out`, which are sorted.
-    pub fn new(mut lengths: Vec<u32>, left_out: &[usize], config: &TrainConfig) -> Self {
+    pub fn new(mut lengths: Vec<u32>, left_out: &[usize], config: &Recipe) -> Self {
         let kept = |place: &u32| left_out.binary_search(&(*place as usize)).is_err();
         let places: Option<Vec<u32>> =
             (!left_out.is_empty()).then(|| places(lengths.len()).into_iter().filter(kept).collect());
@@ -110,6 +110,7 @@ fn shuffled(lengths: &[u32], size: usize, seed: u64, epoch: u64) -> Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use recipe::Method;
 
     fn batches(order: &Order, size: usize) -> Vec<Vec<usize>> {
         let all = 0..order.batches.len();
@@ -123,11 +124,11 @@ mod tests {
 
     #[test]
     fn a_step_takes_some_batches_together() {
-        let config = TrainConfig {
+        let config = Recipe {
             batch_pairs: 2,
             accumulate: 2,
             shuffle: false,
-            ..TrainConfig::full()
+            ..Recipe::of(Method::Full)
         };
         let mut batches = Batches::new(vec![1; 5], &[], &config);
         assert_eq!(batches.of(0, 0), [0, 1, 2, 3]);

@@ -5,9 +5,9 @@ use std::ops::{ControlFlow, Range};
 
 use super::check::check_pair;
 use super::identity::PairHash;
-use crate::config::TrainConfig;
 use crate::data::{Encoder, Pair};
 use crate::error::TrainError;
+use recipe::Recipe;
 
 /// Bytes of text that are worked on at a time, and how many texts.
 const BLOCK_BYTES: usize = 4 << 20;
@@ -81,7 +81,7 @@ impl<'a> Pairs<'a> {
     ///
     /// # Errors
     /// The first pair that cannot be trained on, and the source's own.
-    pub fn survey(source: &'a dyn PairSource, config: &TrainConfig) -> Result<Self, TrainError> {
+    pub fn survey(source: &'a dyn PairSource, config: &Recipe) -> Result<Self, TrainError> {
         let (mut numbers, mut first, mut hash) = (Vec::new(), vec![0], PairHash::default());
         let mut texts = 0;
         source.each(&mut |pair| {

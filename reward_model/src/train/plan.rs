@@ -1,6 +1,6 @@
 //! How many steps a run has, and what happens when.
 
-use crate::config::{Method, TrainConfig};
+use recipe::{Method, Recipe};
 
 pub(super) struct Plan {
     pub per_epoch: u64,
@@ -10,7 +10,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub fn new(config: &TrainConfig, pairs: usize) -> Self {
+    pub fn new(config: &Recipe, pairs: usize) -> Self {
         let batches = pairs.div_ceil(config.batch_pairs);
         let per_epoch = batches.div_ceil(config.accumulate) as u64;
         let steps = per_epoch * u64::from(config.epochs);
@@ -45,18 +45,18 @@ mod tests {
 
     #[test]
     fn steps_take_batches_together_and_are_evaluated_as_asked() {
-        let config = TrainConfig {
+        let config = Recipe {
             batch_pairs: 8,
             accumulate: 3,
             epochs: 2,
             evaluate_every: 0.5,
-            ..TrainConfig::full()
+            ..Recipe::of(Method::Full)
         };
         let plan = Plan::new(&config, 100);
         assert_eq!((plan.per_epoch, plan.steps), (5, 10));
         let at = |plan: Plan| (0..=10).filter(|step| plan.evaluates(*step)).collect::<Vec<_>>();
         assert_eq!(at(plan), [3, 6, 9, 10]);
-        let config = TrainConfig {
+        let config = Recipe {
             evaluate_every_steps: 4,
             ..config
         };

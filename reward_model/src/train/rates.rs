@@ -1,11 +1,11 @@
 //! How fast each weight learns, as a multiple of the learning rate.
 
 use crate::backbone::{Family, Weights, is_of_branch};
-use crate::config::{Method, TrainConfig};
+use recipe::{Method, Recipe};
 
 /// For each weight in turn: the head's own rate on top, and below it less for each layer further down; 0 for those that the
 /// method leaves as they are, and for the last bias: the loss is blind to it, because every reward moves alike.
-pub(super) fn of(weights: &Weights, family: Family, config: &TrainConfig) -> Vec<f64> {
+pub(super) fn of(weights: &Weights, family: Family, config: &Recipe) -> Vec<f64> {
     let head = config
         .head_learning_rate
         .map_or(1.0, |rate| rate / config.learning_rate);

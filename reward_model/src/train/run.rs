@@ -12,12 +12,13 @@ use super::plan::Plan;
 use super::speed::Speed;
 use super::{Event, Learner, Rewarded, Setting, TrainOutcome};
 use crate::checkpoint::{Checkpoints, State};
-use crate::config::Keep;
 use crate::data::Pair;
 use crate::error::TrainError;
 use crate::evaluate::{Metrics, ScoredPair, evaluate};
-use crate::optimizer::{Optimizer, Update, empty, norm};
+use crate::optimizer::learning_rate;
+use crate::optimizer::{OptimizerState, Update, empty, norm};
 use crate::predictions::Prediction;
+use recipe::Keep;
 
 /// What a run starts from.
 pub(super) struct Start<'a> {
@@ -41,7 +42,7 @@ pub(super) struct Run<'a> {
     predictions: Option<(u64, Vec<Prediction>)>,
     plan: Plan,
     batches: Batches,
-    optimizer: Optimizer,
+    optimizer: OptimizerState,
     gradients: Vec<Vec<f32>>,
     clock: Clock,
 }
@@ -83,7 +84,7 @@ impl<'a> Run<'a> {
         } = start;
         let config = &setting.request.config;
         let weights = learner.weights();
-        let mut optimizer = Optimizer::new(config.optimizer, weights, learner.rates());
+        let mut optimizer = OptimizerState::new(config.optimizer, weights, learner.rates());
         if state.step > 0 {
             checkpoints.restore(&state, weights, &mut optimizer)?;
         }
@@ -186,12 +187,7 @@ impl<'a> Run<'a> {
         let limit = config.max_grad_norm;
         let update = Update {
             step,
-            learning_rate: config.schedule.learning_rate(
-                config.learning_rate,
-                config.warmup_share,
-                step,
-                self.plan.steps,
-            ),
+            learning_rate: learning_rate(config, step, self.plan.steps),
             weight_decay: config.weight_decay,
             scale: if limit > 0.0 && grad_norm > limit {
                 limit / grad_norm

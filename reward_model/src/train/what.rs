@@ -3,8 +3,8 @@
 use super::rates;
 use crate::backbone::{Family, Learning, ModelConfig, Module, Source, Weights, attach, targets};
 use crate::classifier::Classifier;
-use crate::config::{ConfigError, Lora, Method, TrainConfig};
 use crate::error::{ModelError, TrainError};
+use recipe::{Lora, Method, Recipe, Refusal};
 
 /// The base model's weights, or such as start at random, with a head and with what the method puts beside them.
 ///
@@ -13,7 +13,7 @@ use crate::error::{ModelError, TrainError};
 pub(super) fn load(
     family: Family,
     model: &ModelConfig,
-    config: &TrainConfig,
+    config: &Recipe,
 ) -> Result<(Weights, Learning), TrainError> {
     let mut source = match config.from_scratch {
         true => Source::from_scratch(model, config.seed)?,
@@ -39,9 +39,9 @@ pub(super) fn lora_targets(
     model: &ModelConfig,
     lora: &Lora,
 ) -> Result<Vec<Module>, TrainError> {
-    let refused = |message| ConfigError {
-        field: "lora",
-        message,
+    let refused = |reason| Refusal {
+        setting: "lora_target_modules",
+        reason,
     };
     let names = target_names(family, lora);
     Ok(targets(family.modules(model)?, &names).map_err(refused)?)
@@ -59,12 +59,12 @@ pub(super) fn target_names(family: Family, lora: &Lora) -> Vec<&str> {
 ///
 /// # Errors
 /// The setting and a sentence.
-pub(super) fn check(family: Family, model: &ModelConfig, config: &TrainConfig) -> Result<(), TrainError> {
+pub(super) fn check(family: Family, model: &ModelConfig, config: &Recipe) -> Result<(), TrainError> {
     let layers = family.layers(model)?;
     match config.method {
-        Method::Layers if config.last_layers > layers => Err(ConfigError {
-            field: "last_layers",
-            message: format!("the base model has {layers}"),
+        Method::Layers if config.last_layers > layers => Err(Refusal {
+            setting: "last_layers",
+            reason: format!("the base model has {layers}"),
         }
         .into()),
         Method::Lora => lora_targets(family, model, &config.lora).map(drop),

@@ -3,10 +3,8 @@
 use std::{path::PathBuf, time::Instant};
 
 use anyhow::anyhow;
-use domain::{
-    import::OnError,
-    run::{Device, Precision},
-};
+use domain::import::OnError;
+use recipe::{Device, Precision};
 use reward_model::{Example, Metrics, ModelError, Pair, Prediction, ScoredPair, Scorer, write_predictions};
 use serde_json::{Value, json};
 

@@ -8,9 +8,9 @@ use std::{
 use anyhow::{anyhow, bail};
 use domain::{
     formats::{Problem, Row, RowReader},
-    run::{Device, Precision},
     score::{PromptText, ScoreItem, Scored},
 };
+use recipe::{Device, Precision};
 use reward_model::{Example, ModelError, Scorer};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;

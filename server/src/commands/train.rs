@@ -10,13 +10,13 @@ use app::{
 use domain::{
     job::Job,
     run::{
-        Method, Metrics, Run, Settings, State,
+        Metrics, Run, State,
         data::{DataChoice, HeldOut, JudgementSource},
         event::{RunEvent, SeqEvent},
         progress::{Progress, Stage},
     },
 };
-use serde_json::Value;
+use recipe::{Method, Recipe};
 use store::{Store, job::Lease, run::NewRun};
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     config::Config,
     scoring::ScoringService,
-    standalone::{run_config::overlay, summary::peak_memory_mib},
+    standalone::summary::peak_memory_mib,
     worker::{Stop, StopReason, WorkerContext, jobs::train::run_folder, live},
 };
 
@@ -244,12 +244,8 @@ async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> a
 }
 
 /// The method's settings with those that are given.
-fn settings(scoring: &ScoringService, method: Method, given: &SettingFlags) -> anyhow::Result<Settings> {
-    let Value::Object(mut merged) = serde_json::to_value(scoring.defaults(method))? else {
-        bail!("the settings are no table");
-    };
-    overlay(&mut merged, given.given()?);
-    Ok(serde_json::from_value(Value::Object(merged))?)
+fn settings(scoring: &ScoringService, method: Method, given: &SettingFlags) -> anyhow::Result<Recipe> {
+    Ok(scoring.defaults(method).with(given.given()?)?)
 }
 
 /// Of a hundred prompts, how many are held out.

@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use domain::{import::OnError, run::Method};
-use reward_model::{
-    About, Encoder, Event, TrainConfig, TrainError, TrainOutcome, TrainRequest, longest_text,
-};
+use domain::import::OnError;
+use recipe::Method;
+use recipe::Recipe;
+use reward_model::{About, Encoder, Event, TrainError, TrainOutcome, TrainRequest, longest_text};
 use serde_json::json;
 
 use super::{serve::stop_signal, setting_flags::SettingFlags};
@@ -165,7 +165,7 @@ fn train(mut choice: FileChoice, stop: &AtomicBool) -> anyhow::Result<()> {
     }
 }
 
-fn config(choice: &FileChoice) -> anyhow::Result<TrainConfig> {
+fn config(choice: &FileChoice) -> anyhow::Result<Recipe> {
     let mut flags = choice.settings.given()?;
     if let Some(method) = choice.method {
         flags.insert("method".to_owned(), json!(method.as_str()));

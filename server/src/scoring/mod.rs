@@ -12,12 +12,10 @@ use std::{
     },
 };
 
-use app::scoring::{Answer, ItemScores, Refusal, Scoring, ScoringError};
-use domain::{
-    run::{Method, Settings},
-    score::{ScoreItem, Scored},
-};
-use reward_model::{Example, longest_text};
+use app::scoring::{Answer, ItemScores, Scoring, ScoringError};
+use domain::score::{ScoreItem, Scored};
+use recipe::{Method, Recipe, Refusal};
+use reward_model::{Example, check_recipe, longest_text};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -106,8 +104,8 @@ impl ScoringService {
 }
 
 impl Scoring for ScoringService {
-    fn defaults(&self, method: Method) -> Settings {
-        let mut settings = model::default_settings(method);
+    fn defaults(&self, method: Method) -> Recipe {
+        let mut settings = Recipe::of(method);
         // The default is for models that read as much; others read what they can.
         let longest = self
             .shared
@@ -118,11 +116,11 @@ impl Scoring for ScoringService {
         settings
     }
 
-    fn check(&self, settings: &Settings) -> Result<(), Refusal> {
-        let config = model::train_config(settings, Path::new("base"), false);
-        config.validate().map_err(|error| Refusal {
-            setting: error.field.to_owned(),
-            reason: error.message,
+    fn check(&self, settings: &Recipe) -> Result<(), Refusal> {
+        check_recipe(&Recipe {
+            // It is found at the start.
+            base_model: "base".into(),
+            ..settings.clone()
         })
     }
 

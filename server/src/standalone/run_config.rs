@@ -1,15 +1,13 @@
-//! A run's settings: the method's defaults, over them a TOML file whose keys are [`TrainConfig`]'s fields, over that the
+//! A run's settings: the method's defaults, over them a TOML file whose keys are [`Recipe`]'s fields, over that the
 //! command's flags. Knows no field by name but `method`: what the engine adds can be set here at once.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use domain::run::{Method, UnknownChoice};
-use reward_model::TrainConfig;
+use recipe::{Method, Recipe, UnknownChoice};
+use reward_model::check_recipe;
 use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
-
-use crate::model;
 
 /// A settings file: its keys, their values and where they stand.
 #[derive(Debug)]
@@ -30,7 +28,7 @@ pub fn load(
     file: Option<&Path>,
     flags: Map<String, Value>,
     base_model: Option<&Path>,
-) -> anyhow::Result<TrainConfig> {
+) -> anyhow::Result<Recipe> {
     let settings = file.map(Settings::read).transpose()?;
     let entries = settings.as_ref().map_or(&[][..], |settings| &settings.entries);
     let method = match (
@@ -42,7 +40,7 @@ pub fn load(
             .map_err(|error| anyhow!("{}", place(settings.as_ref(), "method", &error)))?,
         (None, None) => Method::Head,
     };
-    let mut defaults = model::default_config(method);
+    let mut defaults = Recipe::of(method);
     if let Some(folder) = base_model {
         defaults.base_model = folder.to_owned();
     }
@@ -55,16 +53,18 @@ pub fn load(
         }
         merged.insert(entry.key.clone(), entry.value.clone());
     }
-    overlay(&mut merged, flags.clone());
-    let config: TrainConfig =
+    let config: Recipe =
         serde_json::from_value(Value::Object(merged)).context("the settings cannot be used")?;
-    if let Err(error) = config.validate() {
-        let message = match error.field {
-            "base_model" => "name the folder of a base model, with --base or in the file",
-            _ => &error.message,
+    let config = config.with(flags.clone())?;
+    if let Err(refused) = check_recipe(&config) {
+        let field = refused.field();
+        let message = match refused.setting {
+            "base_model" => "name the folder of a base model, with --base or in the file".to_owned(),
+            whole if whole == field => refused.reason,
+            part => format!("{part}: {}", refused.reason),
         };
-        let source = settings.as_ref().filter(|_| !flags.contains_key(error.field));
-        bail!("{}", place(source, error.field, message));
+        let source = settings.as_ref().filter(|_| !flags.contains_key(field));
+        bail!("{}", place(source, field, &message));
     }
     Ok(config)
 }
@@ -82,16 +82,6 @@ fn method_of(value: &Value) -> Result<Method, String> {
     match value {
         Value::String(text) => text.parse().map_err(|unknown: UnknownChoice| unknown.to_string()),
         other => Err(format!("must be head, lora, layers or full, not {other}")),
-    }
-}
-
-/// Lays settings over others: within a table such as `lora`, those that are given win.
-pub fn overlay(under: &mut Map<String, Value>, over: Map<String, Value>) {
-    for (key, value) in over {
-        match (under.get_mut(&key), value) {
-            (Some(Value::Object(inner)), Value::Object(value)) if key == "lora" => overlay(inner, value),
-            (_, value) => drop(under.insert(key, value)),
-        }
     }
 }
 
@@ -118,7 +108,7 @@ fn check(sound: &Map<String, Value>, entry: &Entry) -> Result<(), String> {
     }
     let mut with = sound.clone();
     with.insert(entry.key.clone(), entry.value.clone());
-    let config: TrainConfig = serde_json::from_value(Value::Object(with))
+    let config: Recipe = serde_json::from_value(Value::Object(with))
         .map_err(|error| in_words(&error.to_string(), sound.get(&entry.key), &entry.value))?;
     let kept = serde_json::to_value(config).map_err(|error| error.to_string())?;
     match kept.get(&entry.key) {
@@ -234,7 +224,7 @@ fn to_json(value: &DeValue) -> Value {
 mod tests {
     use super::*;
 
-    fn load_text(text: &str, flags: Value) -> Result<TrainConfig, String> {
+    fn load_text(text: &str, flags: Value) -> Result<Recipe, String> {
         let path = std::env::temp_dir().join(format!("touchstone-{}.toml", uuid::Uuid::new_v4()));
         std::fs::write(&path, text).unwrap();
         let flags = flags.as_object().cloned().unwrap_or_default();
@@ -257,9 +247,9 @@ mod tests {
     /// Every field that the engine has, whichever they are, can be set.
     #[test]
     fn each_field_is_taken_and_what_is_missing_is_the_methods() {
-        let full = TrainConfig {
+        let full = Recipe {
             base_model: "b".into(),
-            ..TrainConfig::full()
+            ..Recipe::of(Method::Full)
         };
         let Value::Object(fields) = serde_json::to_value(&full).unwrap() else {
             panic!("no table")
@@ -271,17 +261,17 @@ mod tests {
             .collect();
         assert_eq!(load_text(&text, json!({})).unwrap(), full);
         let few = load_text("method = \"full\"\nseed = 0x10\nbase_model = \"b\"", json!({})).unwrap();
-        assert_eq!(few, TrainConfig { seed: 16, ..full });
+        assert_eq!(few, Recipe { seed: 16, ..full });
     }
 
     #[test]
     fn flags_win_over_the_file() {
         let text = "method = \"full\"\nepochs = 3\nbase_model = \"a\"";
         let config = load_text(text, json!({"method": "head", "base_model": "b"})).unwrap();
-        let head = TrainConfig {
+        let head = Recipe {
             epochs: 3,
             base_model: "b".into(),
-            ..TrainConfig::head()
+            ..Recipe::of(Method::Head)
         };
         assert_eq!(config, head);
         let text = "lora = { rank = 4, alpha = 8.0, dropout = 0.0, target_modules = [] }\nbase_model = \"b\"";

@@ -1,11 +1,8 @@
 //! Settings as they are asked for, and runs that are asked for anew: duplicated, resumed.
 
 use axum::http::StatusCode;
-use domain::{
-    permission::Role,
-    run::{Keep, Lora, Method, Optimizer, Precision, Settings, State, Ties},
-};
-use server::model::default_settings;
+use domain::{permission::Role, run::State};
+use recipe::{Keep, Lora, Method, Optimizer, Precision, Recipe, Ties};
 use uuid::Uuid;
 
 use super::{form, project, support::TestApp};
@@ -43,7 +40,7 @@ async fn settings_are_stored_as_asked_with_the_methods_defaults() {
     let place = lead.post("/fn/runs/create", &with(&fields, &asked)).await;
     let id: Uuid = place.location()[6..].parse().expect("a run");
     let run = app.db.find_run(id).await.unwrap();
-    let expected = Settings {
+    let expected = Recipe {
         lora: Lora {
             rank: 4,
             target_modules: vec!["query".into(), "value".into(), "key".into()],
@@ -56,7 +53,7 @@ async fn settings_are_stored_as_asked_with_the_methods_defaults() {
         ties: Some(Ties::RaoKupper { threshold: 0.25 }),
         keep: Keep::Best,
         checkpoint_every_steps: 50,
-        ..default_settings(Method::Lora)
+        ..Recipe::of(Method::Lora)
     };
     assert_eq!(run.settings, expected);
     assert!(run.data.choice.ties, "a loss that knows ties learns from them");

@@ -10,7 +10,6 @@ use domain::{
     },
     stats::Proportion,
 };
-use server::model::default_settings;
 use store::run::{NewRun, RunEnd};
 use uuid::Uuid;
 
@@ -18,7 +17,7 @@ use super::{project, support::TestApp};
 
 /// A run that has told of ten steps and an evaluation.
 async fn told(app: &TestApp, project: Uuid, name: &str, epochs: u32) -> Uuid {
-    let mut settings = default_settings(domain::run::Method::Head);
+    let mut settings = recipe::Recipe::of(recipe::Method::Head);
     settings.epochs = epochs;
     let new = NewRun {
         project_id: project,

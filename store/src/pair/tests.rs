@@ -7,12 +7,13 @@ use domain::{
     project::Project,
     prompt::{Message, Speaker},
     run::{
-        Settings, State,
+        State,
         data::{DataChoice, HeldOut, JudgementSource},
         event::RunEvent,
     },
     score::Scored,
 };
+use recipe::Recipe;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
@@ -110,11 +111,11 @@ async fn judge(store: &Store, project: Uuid, user: Uuid, comparison: Uuid, grade
     store.insert_judgement(project, judgement).await.unwrap()
 }
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> Recipe {
+    Recipe {
         seed: 1,
         max_tokens: 64,
-        ..Settings::default()
+        ..Recipe::as_before()
     }
 }
 

@@ -2,11 +2,9 @@
 
 use domain::run::{Run, data::HeldOut};
 use leptos::prelude::*;
+use recipe::{SETTINGS, shown};
 
-use crate::{
-    server_fns::runs::describe,
-    settings::{SETTINGS, shown},
-};
+use crate::server_fns::runs::describe;
 
 /// Data and settings as a list that folds.
 pub fn asked(run: &Run, against: Option<String>) -> impl IntoView + use<> {

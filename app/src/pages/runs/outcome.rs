@@ -1,7 +1,8 @@
 //! What came out of a run, and shares as bars.
 
-use domain::run::{Metrics, Run, Truncation};
+use domain::run::{Metrics, Run};
 use leptos::prelude::*;
+use recipe::Truncation;
 
 use crate::{
     components::Scrolling,

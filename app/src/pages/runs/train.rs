@@ -3,13 +3,10 @@
 mod data;
 mod settings;
 
-use domain::{
-    permission::Permission,
-    project::Project,
-    run::{Method, Run, Settings},
-};
+use domain::{permission::Permission, project::Project, run::Run};
 use leptos::{prelude::*, server_fn::ServerFn};
 use leptos_router::hooks::use_query_map;
+use recipe::{Method, Recipe, Refusal, SETTINGS};
 use store::pair::Annotator;
 use uuid::Uuid;
 
@@ -23,9 +20,7 @@ use crate::{
     context,
     error::AppError,
     islands::runs::DataCount,
-    scoring::Refusal,
     server_fns::runs::{CreateRun, TrainForm, describe, field},
-    settings::SETTINGS,
     viewer::require,
 };
 
@@ -39,7 +34,7 @@ struct Offer {
     runs: Vec<Run>,
     form: TrainForm,
     counts: String,
-    defaults: Vec<Settings>,
+    defaults: Vec<Recipe>,
     refused: Option<Refusal>,
     may_train: bool,
 }

@@ -1,14 +1,10 @@
 //! A form that is filled in: what it asks for, and as an address that shows it again.
 
-use domain::run::{Method, Run, Settings, data::HeldOut};
+use domain::run::{Run, data::HeldOut};
+use recipe::{Method, Recipe, Refusal};
 
 use super::form::{TrainForm, field, setting_field};
-use crate::{
-    error::AppError,
-    scoring::{Refusal, Scoring},
-    settings,
-    text::encoded,
-};
+use crate::{error::AppError, scoring::Scoring, text::encoded};
 
 impl TrainForm {
     /// Filled with what a run was asked to do; its name is left to be chosen.
@@ -32,20 +28,20 @@ impl TrainForm {
             percent,
             split_seed,
             method: run.settings.method.as_str().to_owned(),
-            settings: settings::differing(&run.settings, &scoring.defaults(run.settings.method)),
+            settings: recipe::differing(&run.settings, &scoring.defaults(run.settings.method)),
         }
     }
 
     /// The settings, with the method's defaults where nothing is typed; checked.
-    pub fn settings(&self, scoring: &dyn Scoring) -> Result<Settings, Refusal> {
+    pub fn settings(&self, scoring: &dyn Scoring) -> Result<Recipe, Refusal> {
         let method: Method = self
             .method
             .parse()
-            .map_err(|unknown: domain::run::UnknownChoice| Refusal {
-                setting: "method".to_owned(),
+            .map_err(|unknown: recipe::UnknownChoice| Refusal {
+                setting: "method",
                 reason: unknown.to_string(),
             })?;
-        let settings = settings::read(scoring.defaults(method), &self.settings)?;
+        let settings = recipe::read(&scoring.defaults(method), &self.settings)?;
         scoring.check(&settings)?;
         Ok(settings)
     }
@@ -84,7 +80,7 @@ impl From<Refusal> for AppError {
     fn from(refused: Refusal) -> AppError {
         AppError::Invalid(format!(
             "{}: {}.",
-            settings::label_of(&refused.setting),
+            recipe::label_of(refused.setting),
             refused.reason
         ))
     }

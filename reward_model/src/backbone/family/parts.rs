@@ -4,8 +4,8 @@ use super::super::config::ModelConfig;
 use super::super::layers::Builder;
 use super::super::lora::Module;
 use super::{Family, Kind};
-use crate::config::PoolBy;
 use crate::error::ModelError;
+use recipe::Pooling;
 
 impl Family {
     /// How many layers a model has.
@@ -43,7 +43,7 @@ impl Family {
     /// The modules that make up the head, by transformers' names.
     pub fn head_modules(&self) -> &'static [&'static str] {
         match (self.pooling, self.kind) {
-            (PoolBy::Mean, _) => &[],
+            (Pooling::Mean, _) => &[],
             (_, Kind::Bert | Kind::Deberta) => &["classifier", "pooler"],
             (_, Kind::Roberta) => &["classifier"],
             (_, Kind::DistilBert) => &["classifier", "pre_classifier"],

@@ -1,8 +1,9 @@
 //! Attention of one head of one text, block of queries by block, the scores computed again on the way back (Dao et al. 2022,
 //! "FlashAttention", without the tiling of keys: a block's scores stay in the second-level cache).
 
-use super::super::kernels::units::{Left, Panels, Precision, Rows, Turned, Write, multiply};
+use super::super::kernels::units::{Left, Panels, Rows, Turned, Write, multiply};
 use super::super::kernels::{exponentials, row_dots, score_gradients};
+use recipe::Precision;
 
 /// Query rows worked on at once; a multiple of a tile's height.
 const BLOCK: usize = 96;

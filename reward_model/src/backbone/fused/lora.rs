@@ -2,12 +2,13 @@
 
 use super::super::Floats;
 use super::super::kernels;
-use super::super::kernels::units::{Panels, Precision, Rows, Turned, Write, multiply};
+use super::super::kernels::units::{Panels, Rows, Turned, Write, multiply};
 use super::super::lora::{mask, names, scale};
 use super::super::weights::Weights;
 use super::Gradients;
 use super::packed::Layer;
-use crate::config::Lora;
+use recipe::Lora;
+use recipe::Precision;
 
 /// Where A and B of a layer are among the weights, and how they enter.
 #[derive(Clone, Copy)]

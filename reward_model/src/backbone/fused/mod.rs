@@ -17,7 +17,7 @@ mod shared;
 use super::batch::{Batch, Reads};
 use super::dropout::{Mask, Site};
 use super::kernels;
-use super::kernels::units::{Panels, Precision, Rows, Turned};
+use super::kernels::units::{Panels, Rows, Turned};
 use super::post_norm::{Names, Sizes};
 use super::weights::Weights;
 use attention::HeadScratch;
@@ -26,6 +26,7 @@ use learns::Learns;
 use lora::BranchScratch;
 pub(crate) use packed::Packed;
 use places::Places;
+use recipe::Precision;
 
 /// An encoder whose weights are in a [`Weights`] beside it.
 pub(crate) struct Fused {

@@ -3,11 +3,12 @@
 use rayon::prelude::*;
 
 use super::super::Floats;
-use super::super::kernels::units::{Panels, Precision, Rows};
+use super::super::kernels::units::{Panels, Rows};
 use super::super::weights::Weights;
 use super::Fused;
 use super::lora::Branch;
 use super::places::{Both, LayerPlaces};
+use recipe::Precision;
 
 /// A dense layer, `x · wᵀ + b`.
 #[derive(Default)]

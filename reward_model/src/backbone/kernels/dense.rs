@@ -6,7 +6,8 @@ use std::ops::Range;
 use super::share;
 use super::unit_tile::WIDE;
 use super::unit_write::bits;
-use super::units::{Left, Panels, Precision, Rows, Turned, Write, multiply_columns};
+use super::units::{Left, Panels, Rows, Turned, Write, multiply_columns};
+use recipe::Precision;
 
 #[derive(Default)]
 struct Sides {

@@ -2,7 +2,9 @@
 
 use super::unit_tile::TALL;
 use super::unit_write::{bits, floats, interleave, write_row};
-use super::units::Precision;
+use recipe::Precision;
+
+use super::units::InUnits;
 
 /// Units along the inner dimension that are written of all tiles, before the next ones: their rows stay in the first-level
 /// cache, and so do the lines that they share, also where rows are half a page apart.

@@ -5,7 +5,9 @@ use std::ops::Range;
 use super::unit_left::STRIP;
 use super::unit_tile::WIDE;
 use super::unit_write::interleave;
-use super::units::Precision;
+use recipe::Precision;
+
+use super::units::InUnits;
 
 /// Units of the inner dimension that are multiplied before the result is touched: a panel of so many fills 24 kB.
 pub(super) const DEPTH: usize = 192;

@@ -1,6 +1,6 @@
 //! The innermost loop of [`super::units`]: a few rows by 32 columns, held in registers, for each kind of processor.
 
-use super::units::Precision;
+use recipe::Precision;
 
 /// Rows of a tile where there are 32 vector registers.
 pub(super) const TALL: usize = 12;

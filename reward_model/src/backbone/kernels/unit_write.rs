@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::unit_convert as fast;
-use super::units::Precision;
+use recipe::Precision;
+
+use super::units::InUnits;
 
 /// The upper half of an f32, rounded to nearest even: a bf16.
 #[inline(always)]

@@ -4,7 +4,7 @@
 //! `vdpbf16ps`, which multiplies pairs of bf16 and adds them up in f32. After Goto and van de Geijn 2008: the right side lies
 //! in panels of 32 columns that stay in the first-level cache while rows of the left pass by.
 
-use serde::{Deserialize, Serialize};
+use recipe::Precision;
 
 use super::unit_panels::DEPTH;
 use super::unit_tile::{Out, Start, Step, TALL, WIDE, step_tile};
@@ -12,28 +12,24 @@ use super::unit_tile::{Out, Start, Step, TALL, WIDE, step_tile};
 pub(crate) use super::unit_left::{Left, Rows, Turned};
 pub(crate) use super::unit_panels::{Panels, Part};
 
-/// In which numbers products are computed; sums, norms and the optimizer are in f32 either way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    /// Single precision.
-    #[default]
-    F32,
-    /// Factors rounded to bfloat16 (8 bits of mantissa), sums in f32: fast on processors with AVX-512 BF16.
-    Bf16,
+/// How the numbers of a precision lie in units.
+pub(crate) trait InUnits: Copy {
+    /// Units that `count` elements take.
+    fn units(self, count: usize) -> usize;
+
+    /// Elements along the inner dimension that make so many units.
+    fn rows(self, units: usize) -> usize;
 }
 
-impl Precision {
-    /// Units that `count` elements take.
-    pub(crate) fn units(self, count: usize) -> usize {
+impl InUnits for Precision {
+    fn units(self, count: usize) -> usize {
         match self {
             Self::F32 => count,
             Self::Bf16 => count.div_ceil(2),
         }
     }
 
-    /// Elements along the inner dimension that make so many units.
-    pub(super) fn rows(self, units: usize) -> usize {
+    fn rows(self, units: usize) -> usize {
         match self {
             Self::F32 => units,
             Self::Bf16 => 2 * units,

@@ -151,8 +151,8 @@ mod tests {
 
     use super::super::meeting::{Segment, Span};
     use super::*;
-    use crate::backbone::kernels::units::Precision;
     use crate::backbone::ops::testing::{as_on_gpu, compare, random};
+    use recipe::Precision;
 
     const SIZE: usize = 4;
 

@@ -4,8 +4,9 @@
 use std::ops::Range;
 
 use super::super::kernels;
-use super::super::kernels::units::{Panels, Precision, Rows, Turned, Write, multiply, multiply_part};
+use super::super::kernels::units::{Panels, Rows, Turned, Write, multiply, multiply_part};
 use super::meeting::Span;
+use recipe::Precision;
 
 /// Query rows worked on at once: their scores against 512 keys stay in the second-level cache.
 const BLOCK: usize = 48;

@@ -2,9 +2,10 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor};
 
-use super::super::kernels::units::{Precision, Write};
+use super::super::kernels::units::Write;
 use super::super::kernels::{self, by_rows, by_transposed, transposed_by_rows};
 use super::{Floats, floats, known, plain, tensor};
+use recipe::Precision;
 
 /// Gradients of `x · wᵀ` by x and w, each only where something learns from it.
 fn backward(precision: Precision, x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 2]> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::super::kernels::units::Precision;
+use recipe::Precision;
 
 /// Where each text's rows lie in packed tensors: text i has rows `offsets[i]..offsets[i + 1]`.
 pub(crate) type Offsets = Arc<Vec<usize>>;

@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::super::engine::Engine;
 use super::super::rates;
 use super::{EXACT, Tolerance, check, engine_of, expected, folder, on_each_device};
-use crate::backbone::{Batch, Dropout, Family, Precision, Source, Weights, is_of_branch, noisy};
-use crate::config::{Lora, TrainConfig};
+use crate::backbone::{Batch, Dropout, Family, Source, Weights, is_of_branch, noisy};
+use recipe::{Lora, Recipe};
+use recipe::{Method, Precision};
 
 /// A fixture's adapter on its base model, all of which learns but the base model's own weights.
 fn adapted(name: &str, on: (Precision, &Device)) -> (Engine, Value) {
@@ -104,9 +105,9 @@ fn dropped_inputs_are_dropped_on_the_way_back() {
 /// The last layer and the head alone, whose gradients are as if all learnt.
 #[test]
 fn gradients_of_the_last_layers_do_not_depend_on_the_rest() {
-    let config = TrainConfig {
+    let config = Recipe {
         last_layers: 1,
-        ..TrainConfig::layers()
+        ..Recipe::of(Method::Layers)
     };
     for name in [
         "tiny",

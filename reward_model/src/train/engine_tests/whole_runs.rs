@@ -5,9 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use super::folder;
 use crate::backbone::as_on_gpu;
-use crate::{
-    ConfigError, Device, Event, Message, Method, Pair, TrainConfig, TrainError, TrainRequest, train,
-};
+use crate::{Event, Message, Pair, TrainError, TrainRequest, train};
+use recipe::{Device, Method, Recipe, Refusal};
 
 fn pairs(n: usize) -> Vec<Pair> {
     let pair = |i: usize| Pair {
@@ -29,11 +28,11 @@ fn pairs(n: usize) -> Vec<Pair> {
 
 fn request(base: &str, method: Method, place: &Path) -> TrainRequest {
     TrainRequest {
-        config: TrainConfig {
+        config: Recipe {
             base_model: folder(base),
             max_tokens: 64,
             learning_rate: 1e-3,
-            ..TrainConfig::of(method)
+            ..Recipe::of(method)
         },
         train: pairs(40),
         held_out: pairs(6),
@@ -92,15 +91,15 @@ fn a_device_that_is_not_there_is_refused() {
         &mut |_| panic!("work was begun"),
         &AtomicBool::new(false),
     );
-    let Err(TrainError::Config(ConfigError { field, message })) = refused else {
+    let Err(TrainError::Config(Refusal { setting, reason })) = refused else {
         panic!("not refused");
     };
-    assert_eq!(field, "device");
-    let said = if request.config.device.is_built_in() {
+    assert_eq!(setting, "device");
+    let said = if crate::is_built_in(request.config.device) {
         "cuda:1000 cannot be used"
     } else {
         "--features cuda"
     };
-    assert!(message.contains(said), "{message}");
+    assert!(reason.contains(said), "{reason}");
     assert!(!Path::new("nowhere").exists());
 }

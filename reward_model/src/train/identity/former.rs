@@ -6,8 +6,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::{Identity, decisive};
-use crate::config::TrainConfig;
 use crate::embed::hex;
+use recipe::Recipe;
 
 /// What that version would have stored of this run.
 pub(super) fn fingerprint(of: &Identity) -> String {
@@ -16,7 +16,7 @@ pub(super) fn fingerprint(of: &Identity) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
-struct Former<'a>(&'a TrainConfig);
+struct Former<'a>(&'a Recipe);
 
 impl fmt::Debug for Former<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {

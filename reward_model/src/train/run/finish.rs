@@ -4,12 +4,12 @@ use std::sync::atomic::AtomicBool;
 
 use super::Run;
 use crate::checkpoint::write_folder;
-use crate::config::{Keep, TrainConfig};
 use crate::error::TrainError;
 use crate::evaluate::Metrics;
 use crate::predictions::{PREDICTIONS, Prediction, write_predictions};
 use crate::save::{About, Parts};
 use crate::train::{Best, Event, TrainOutcome};
+use recipe::{Keep, Recipe};
 
 impl Run<'_> {
     /// Saves the model and lets go of the checkpoints.
@@ -44,7 +44,7 @@ impl Run<'_> {
             prediction.rejected += shift as f32;
         }
         let about = About {
-            config: TrainConfig {
+            config: Recipe {
                 base_model: request.base_model.to_owned(),
                 ..request.config.clone()
             },

@@ -13,6 +13,7 @@ use std::{
 };
 
 use domain::run::{Metrics, Run, State, event::RunEvent, progress::Progress};
+use recipe::Recipe;
 use reward_model::{TrainError, TrainOutcome, TrainRequest};
 use serde_json::json;
 use store::{StoreError, job::Outcome, run::RunEnd};
@@ -23,7 +24,6 @@ use self::recorder::Recorder;
 use crate::{
     base_model::BaseModel,
     folder_lock::FolderLock,
-    model,
     worker::{Ending, INTERNAL, JobContext, StopReason, is_lease_lost, live::Here},
 };
 
@@ -122,6 +122,17 @@ impl Training<'_> {
         Ok(Some(metrics))
     }
 
+    /// What was asked, with what the choice of data and the machine decide.
+    fn recipe(&self, base: &Path) -> Recipe {
+        let asked = &self.run.settings;
+        Recipe {
+            base_model: base.to_owned(),
+            use_margin: self.run.data.choice.margins,
+            checkpoint_every_seconds: Recipe::of(asked.method).checkpoint_every_seconds,
+            ..asked.clone()
+        }
+    }
+
     /// Trains, or goes on with it, and gives the model's folder.
     async fn train(&self, base: &Path) -> Result<Option<(PathBuf, Metrics)>, Failure> {
         let worker = &self.context.worker;
@@ -135,7 +146,7 @@ impl Training<'_> {
             .set_run_counts(self.run, &self.context.lease, frozen.counts)
             .await?;
         let request = TrainRequest {
-            config: model::train_config(&self.run.settings, base, self.run.data.choice.margins),
+            config: self.recipe(base),
             train: frozen.train,
             held_out: frozen.held_out,
             run_dir,

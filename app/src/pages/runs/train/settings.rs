@@ -1,18 +1,14 @@
 //! The settings of the form, in groups that fold.
 
-use domain::run::{Method, Settings};
 use leptos::prelude::*;
+use recipe::{Group, Kind, Method, Recipe, Refusal, Setting, of_group, shown};
 
-use crate::{
-    scoring::Refusal,
-    server_fns::runs::{TrainForm, setting_field},
-    settings::{Group, Kind, Setting, of_group, shown},
-};
+use crate::server_fns::runs::{TrainForm, setting_field};
 
 /// All groups. One is open where something in it is typed or refused.
 pub fn settings_part(
     form: &TrainForm,
-    defaults: &[Settings],
+    defaults: &[Recipe],
     refused: Option<&Refusal>,
 ) -> impl IntoView + use<> {
     let groups: Vec<_> = Group::ALL
@@ -21,9 +17,9 @@ pub fn settings_part(
         .collect();
     view! {
         <section class="stack tight" aria-labelledby="train-settings">
-            <h2 id="train-settings">"Settings"</h2>
+            <h2 id="train-settings">"Recipe"</h2>
             <p class="soft small">
-                "What is left empty takes the method’s default. Settings of other methods than the chosen one are left out."
+                "What is left empty takes the method’s default. Recipe of other methods than the chosen one are left out."
             </p>
             {groups}
         </section>
@@ -33,11 +29,11 @@ pub fn settings_part(
 fn group_part(
     group: Group,
     form: &TrainForm,
-    defaults: &[Settings],
+    defaults: &[Recipe],
     refused: Option<&Refusal>,
 ) -> impl IntoView + use<> {
     let typed = |setting: &Setting| form.settings.get(setting.name).cloned().unwrap_or_default();
-    let wrong = |setting: &Setting| refused.filter(|refused| setting.is_meant_by(&refused.setting));
+    let wrong = |setting: &Setting| refused.filter(|refused| setting.name == refused.setting);
     let open = of_group(group).any(|setting| !typed(setting).is_empty() || wrong(setting).is_some());
     let fields: Vec<_> = of_group(group)
         .map(|setting| {
@@ -59,7 +55,7 @@ fn group_part(
 fn setting_part(
     setting: &'static Setting,
     typed: String,
-    defaults: &[Settings],
+    defaults: &[Recipe],
     wrong: Option<String>,
 ) -> impl IntoView + use<> {
     let id = format!("train-{}", setting.name);
@@ -117,7 +113,7 @@ fn control(
 }
 
 /// `Default: 512.`, or by method where they differ: `Default: head 20; lora, layers, full 1.`
-fn default_text(setting: &Setting, defaults: &[Settings]) -> String {
+fn default_text(setting: &Setting, defaults: &[Recipe]) -> String {
     let mut groups: Vec<(String, Vec<Method>)> = Vec::new();
     for settings in defaults.iter().filter(|settings| setting.is_of(settings.method)) {
         let value = match shown(settings, setting.name) {
@@ -145,14 +141,14 @@ fn default_text(setting: &Setting, defaults: &[Settings]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::SETTINGS;
+    use recipe::SETTINGS;
 
     #[test]
     fn a_default_is_told_by_method_only_where_they_differ() {
-        let of = |method, epochs| Settings {
+        let of = |method, epochs| Recipe {
             method,
             epochs,
-            ..Settings::default()
+            ..Recipe::as_before()
         };
         let defaults = [of(Method::Head, 20), of(Method::Lora, 1), of(Method::Full, 1)];
         let text = |name| {

@@ -248,7 +248,7 @@ mod tests {
             },
         };
         let about = About {
-            config: reward_model::TrainConfig::head(),
+            config: recipe::Recipe::of(recipe::Method::Head),
             code_version: String::new(),
             fingerprint: String::new(),
             data_hash: String::new(),
@@ -289,8 +289,7 @@ mod tests {
             }
         }
         assert_eq!(shown("spread of the ensemble"), "mean 0.5000");
-        let sentence =
-            app::measures::better_sentence(&kept, &model::default_settings(domain::run::Method::Head));
+        let sentence = app::measures::better_sentence(&kept, &recipe::Recipe::of(recipe::Method::Head));
         assert!(sentence.is_some_and(|said| said.contains("step 3") && said.contains("0.1250")));
         assert!(app::measures::alike_sentence(&kept).is_some_and(|said| said.starts_with("2 pairs")));
     }

@@ -2,7 +2,8 @@
 
 use std::{path::Path, sync::Arc, time::Instant};
 
-use domain::run::{Method, event::RunEvent};
+use domain::run::event::RunEvent;
+use recipe::Method;
 use reward_model::{Example, ModelError, Scorer};
 use store::score::scored_projects;
 

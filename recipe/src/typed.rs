@@ -1,72 +1,90 @@
-//! Between settings and what is typed for them.
+//! Between settings and what is typed for them: in a form, or behind flags.
 
 use std::collections::BTreeMap;
 
-use domain::run::{Device, Settings, Ties};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{Kind, SETTINGS, Setting};
-use crate::scoring::Refusal;
+use crate::{Recipe, Refusal, SETTINGS, Setting, Ties};
 
 /// Texts by the settings' names; what is missing or empty means the default.
 pub type Typed = BTreeMap<String, String>;
 
-/// The settings that are typed, over the defaults of a method. What other methods alone have is left out.
-pub fn read(defaults: Settings, typed: &Typed) -> Result<Settings, Refusal> {
-    let mut table = as_table(&defaults);
-    let given = |name: &str| {
-        typed
-            .get(name)
-            .map(|text| text.trim())
-            .filter(|text| !text.is_empty())
-    };
-    for setting in SETTINGS.iter().filter(|setting| setting.is_of(defaults.method)) {
-        let Some(text) = given(setting.name) else { continue };
+/// What is typed, by the fields of [`Recipe`]: only what is given, within `lora` too.
+///
+/// # Errors
+/// The first setting whose text cannot be read.
+pub fn values<'a>(
+    settings: impl Iterator<Item = &'a Setting>,
+    typed: &Typed,
+) -> Result<Map<String, Value>, Refusal> {
+    let (mut values, mut number) = (Map::new(), None);
+    for setting in settings {
+        let text = typed.get(setting.name).map_or("", |text| text.trim());
+        if text.is_empty() {
+            continue;
+        }
         let value = setting.kind.parse(text).map_err(|reason| Refusal {
-            setting: setting.name.to_owned(),
+            setting: setting.name,
             reason,
         })?;
-        match setting.name.strip_prefix("lora_") {
-            // They are read together below.
-            None if setting.name.starts_with("ties") => {}
-            None => drop(table.insert(setting.name.to_owned(), value)),
-            Some(inner) => {
-                if let Some(Value::Object(lora)) = table.get_mut("lora") {
-                    lora.insert(inner.to_owned(), value);
+        match (setting.name, setting.part()) {
+            ("ties_number", _) => number = value.as_f64(),
+            (_, Some(part)) => {
+                let lora = values.entry("lora").or_insert_with(|| Map::new().into());
+                if let Value::Object(lora) = lora {
+                    lora.insert(part.to_owned(), value);
                 }
             }
+            (name, None) => drop(values.insert(name.to_owned(), value)),
         }
     }
-    let mut settings: Settings = serde_json::from_value(Value::Object(table)).map_err(|error| Refusal {
-        setting: "settings".to_owned(),
-        reason: error.to_string(),
-    })?;
-    let number = given("ties_number").and_then(|text| text.parse().ok());
-    settings.ties = match given("ties") {
-        None => settings.ties,
-        Some("rao_kupper") => Some(Ties::RaoKupper {
-            threshold: number.unwrap_or(Ties::THRESHOLD),
-        }),
-        Some("davidson") => Some(Ties::Davidson {
-            weight: number.unwrap_or(Ties::WEIGHT),
-        }),
-        Some(_) => None,
-    };
-    Ok(settings)
+    if let Some(Value::String(model)) = values.get("ties") {
+        let ties = serde_json::to_value(Ties::named(model, number)).unwrap_or_default();
+        values.insert("ties".to_owned(), ties);
+    }
+    Ok(values)
+}
+
+/// The settings that are typed, over the defaults of a method. What other methods alone have is left out.
+///
+/// # Errors
+/// The first setting whose text cannot be read.
+pub fn read(defaults: &Recipe, typed: &Typed) -> Result<Recipe, Refusal> {
+    let of_method = SETTINGS.iter().filter(|setting| setting.is_of(defaults.method));
+    defaults.with(values(of_method, typed)?)
+}
+
+impl Recipe {
+    /// This recipe with other values, by the names of its fields; within `lora` those that are given win.
+    ///
+    /// # Errors
+    /// When a value is of another type than its field.
+    pub fn with(&self, values: Map<String, Value>) -> Result<Recipe, Refusal> {
+        let mut table = as_table(self);
+        for (field, value) in values {
+            match (table.get_mut(&field), value) {
+                (Some(Value::Object(lora)), Value::Object(parts)) if field == "lora" => lora.extend(parts),
+                (_, value) => drop(table.insert(field, value)),
+            }
+        }
+        serde_json::from_value(Value::Object(table)).map_err(|error| Refusal {
+            setting: "settings",
+            reason: error.to_string(),
+        })
+    }
 }
 
 /// A setting as it would be typed; empty for none.
-pub fn shown(settings: &Settings, name: &str) -> String {
-    let ties = match settings.ties {
-        None => ("none", String::new()),
-        Some(Ties::RaoKupper { threshold }) => ("rao_kupper", threshold.to_string()),
-        Some(Ties::Davidson { weight }) => ("davidson", weight.to_string()),
-    };
-    let table = as_table(settings);
+pub fn shown(recipe: &Recipe, name: &str) -> String {
+    let table = as_table(recipe);
     let value = match (name, name.strip_prefix("lora_")) {
-        ("ties", _) => return ties.0.to_owned(),
-        ("ties_number", _) => return ties.1,
-        (_, Some(inner)) => table.get("lora").and_then(|lora| lora.get(inner)),
+        ("ties", _) => return recipe.ties.map_or("none", |ties| ties.parts().0).to_owned(),
+        ("ties_number", _) => {
+            return recipe
+                .ties
+                .map_or_else(String::new, |ties| ties.parts().1.to_string());
+        }
+        (_, Some(part)) => table.get("lora").and_then(|lora| lora.get(part)),
         (_, None) => table.get(name),
     };
     match value {
@@ -84,63 +102,30 @@ pub fn shown(settings: &Settings, name: &str) -> String {
     }
 }
 
-/// What has to be typed over the defaults to get these settings.
-pub fn differing(settings: &Settings, defaults: &Settings) -> Typed {
+/// What has to be typed over the defaults to get this recipe.
+pub fn differing(recipe: &Recipe, defaults: &Recipe) -> Typed {
     let changed = |setting: &Setting| {
-        let text = shown(settings, setting.name);
+        let text = shown(recipe, setting.name);
         (text != shown(defaults, setting.name)).then(|| (setting.name.to_owned(), text))
     };
     SETTINGS
         .iter()
-        .filter(|setting| setting.is_of(settings.method))
+        .filter(|setting| setting.is_of(recipe.method))
         .filter_map(changed)
         .collect()
 }
 
-fn as_table(settings: &Settings) -> Map<String, Value> {
-    match serde_json::to_value(settings) {
+fn as_table(recipe: &Recipe) -> Map<String, Value> {
+    match serde_json::to_value(recipe) {
         Ok(Value::Object(table)) => table,
         _ => Map::new(),
     }
 }
 
-impl Kind {
-    fn parse(self, text: &str) -> Result<Value, String> {
-        let not = |what: &str| format!("“{text}” is not {what}");
-        match self {
-            Kind::Whole => match text.parse::<u64>() {
-                Ok(number) if number <= u64::from(u32::MAX) => Ok(json!(number)),
-                Ok(_) => Err(not("a number below 4,294,967,296")),
-                Err(_) => Err(not("a whole number")),
-            },
-            Kind::Decimal => match text.parse::<f64>() {
-                Ok(number) if number.is_finite() => Ok(json!(number)),
-                _ => Err(not("a number")),
-            },
-            Kind::YesNo => match text {
-                "yes" => Ok(json!(true)),
-                "no" => Ok(json!(false)),
-                _ => Err(not("yes or no")),
-            },
-            Kind::Choice(choices) if choices.contains(&text) => Ok(json!(text)),
-            Kind::Choice(choices) => Err(not(&choices.join(" or "))),
-            Kind::Device => match text.parse::<Device>() {
-                Ok(device) => Ok(json!(device)),
-                Err(_) => Err(not("cpu, cuda or cuda:1")),
-            },
-            Kind::Names => {
-                let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-                Ok(json!(names.collect::<Vec<_>>()))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use domain::run::{Device, Keep, Lora, Method, Optimizer, Pooling, Precision, Schedule, Truncation};
-
     use super::*;
+    use crate::{Device, Keep, Lora, Method, Optimizer, Pooling, Precision, Schedule, Truncation};
 
     fn typed(texts: &[(&str, &str)]) -> Typed {
         texts
@@ -149,17 +134,17 @@ mod tests {
             .collect()
     }
 
-    fn of(method: Method) -> Settings {
-        Settings {
+    fn of(method: Method) -> Recipe {
+        Recipe {
             method,
-            ..Settings::default()
+            ..Recipe::as_before()
         }
     }
 
     /// Nothing that can be set is missing from the form: all differs, and all comes back.
     #[test]
     fn every_setting_survives_the_form() {
-        let all = Settings {
+        let all = Recipe {
             method: Method::Lora,
             pooling: Pooling::Mean,
             last_layers: 4,
@@ -185,6 +170,7 @@ mod tests {
             layer_decay: 0.5,
             dropout: 0.25,
             weight_decay: 0.75,
+            floor_share: 0.25,
             warmup_share: 0.5,
             max_tokens: 99,
             truncation: Truncation::Middle,
@@ -198,14 +184,15 @@ mod tests {
             patience: 6,
             keep: Keep::Best,
             checkpoint_every_steps: 23,
+            ..Recipe::of(Method::Lora)
         };
         for method in Method::ALL {
-            let asked = Settings {
+            let asked = Recipe {
                 method: *method,
                 ..all.clone()
             };
             let typed = differing(&asked, &of(*method));
-            let read = read(of(*method), &typed).unwrap();
+            let read = read(&of(*method), &typed).unwrap();
             for setting in SETTINGS {
                 let expected = if setting.is_of(*method) {
                     &asked
@@ -222,13 +209,15 @@ mod tests {
             }
         }
         assert_eq!(differing(&of(Method::Full), &of(Method::Full)), Typed::new());
-        let fields = as_table(&all).len() - 1;
-        let lora = SETTINGS
-            .iter()
-            .filter(|setting| setting.name.starts_with("lora_"))
-            .count();
-        // The number of the ties is not a field of its own, `lora` is one of four.
-        assert_eq!(SETTINGS.len() - 1 - lora + 1, fields);
+        // What is chosen elsewhere, or by nobody.
+        let mut others = as_table(&all);
+        others.retain(|field, _| SETTINGS.iter().all(|setting| setting.field() != field));
+        let mut others: Vec<&String> = others.keys().collect();
+        others.sort();
+        assert_eq!(
+            others,
+            ["base_model", "checkpoint_every_seconds", "method", "use_margin"]
+        );
     }
 
     #[test]
@@ -249,7 +238,7 @@ mod tests {
                 "batch_pairs: “99999999999” is not a number below 4,294,967,296",
             ),
         ] {
-            let refused = read(of(Method::Head), &typed(&[(name, text)])).unwrap_err();
+            let refused = read(&of(Method::Head), &typed(&[(name, text)])).unwrap_err();
             assert_eq!(refused.to_string(), said);
         }
     }
@@ -262,10 +251,10 @@ mod tests {
             ("epochs", "3"),
             ("ties", "davidson"),
         ]);
-        let head = read(of(Method::Head), &asked).unwrap();
+        let head = read(&of(Method::Head), &asked).unwrap();
         assert_eq!((head.ensemble, head.lora.rank, head.epochs), (4, 16, 3));
         assert_eq!(head.ties, Some(Ties::Davidson { weight: Ties::WEIGHT }));
-        let lora = read(of(Method::Lora), &asked).unwrap();
+        let lora = read(&of(Method::Lora), &asked).unwrap();
         assert_eq!((lora.ensemble, lora.lora.rank), (1, 2));
     }
 }
