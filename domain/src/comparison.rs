@@ -25,6 +25,14 @@ impl ComparisonKind {
             ComparisonKind::Ranking => "ranking",
         }
     }
+
+    /// The one of the two that this is not.
+    pub fn other(self) -> ComparisonKind {
+        match self {
+            ComparisonKind::Pair => ComparisonKind::Ranking,
+            ComparisonKind::Ranking => ComparisonKind::Pair,
+        }
+    }
 }
 
 /// The order in which `user` sees the responses of `comparison`: random across people and comparisons, always

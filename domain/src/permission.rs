@@ -113,7 +113,7 @@ impl Scope {
         match self {
             Scope::All => "the whole API",
             Scope::Score => "scoring alone",
-            Scope::Data => "import and export alone",
+            Scope::Data => "export alone",
         }
     }
 

@@ -26,6 +26,14 @@ async fn a_half_written_judgement_survives_reload_and_the_editor() -> Result<()>
     browser.hydrated().await?;
     browser.reads("What you had begun here is back").await?;
     holds(&browser, "Half a senten", true, Some(2)).await?;
+    // Who was writing goes on writing: the letters and digits that follow are no keys.
+    browser.press("ce, 7 words").await?;
+    holds(&browser, "Half a sentence, 7 words", true, Some(2)).await?;
+    for _ in " words".chars().chain("ce, 7".chars()) {
+        browser.press("\u{e003}").await?;
+    }
+    holds(&browser, "Half a senten", true, Some(2)).await?;
+    browser.press("\u{e00c}").await?;
     browser.press("e").await?;
     browser.reads("Correct a response").await?;
     browser.back().await?;

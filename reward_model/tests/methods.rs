@@ -313,7 +313,8 @@ fn what_the_base_model_does_not_have_is_refused() {
         lora(0.0, &["query", "q_proj"]),
     ));
     assert!(
-        message.starts_with("setting lora_target_modules: no layer's name ends with") && message.contains("q_proj"),
+        message.starts_with("setting lora_target_modules: no layer's name ends with")
+            && message.contains("q_proj"),
         "{message}"
     );
     let there = "attention.self.query, attention.self.key, attention.self.value, attention.output.dense, intermediate.dense, output.dense";

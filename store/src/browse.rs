@@ -77,6 +77,8 @@ pub struct Counts {
     pub judged: u64,
     /// People's judgements, skips not among them.
     pub judgements: u64,
+    /// How many of those the comparisons want.
+    pub wanted: u64,
     pub imported: u64,
     pub skipped: u64,
     pub flagged: u64,
@@ -220,6 +222,7 @@ impl Store {
                 imported: unsigned(&row, 4)?,
                 skipped: unsigned(&row, 5)?,
                 flagged: unsigned(&row, 6)?,
+                wanted: unsigned(&row, 7)?,
                 corrections: 0,
             };
             counts.insert(row.try_get_by_index(0)?, counted);
@@ -307,7 +310,8 @@ const COUNTS: &str = "SELECT c.prompt_id, COUNT(DISTINCT c.id),
     SUM(CASE WHEN j.import_id IS NULL AND j.verdict <> 'skipped' THEN 1 ELSE 0 END),
     SUM(CASE WHEN j.import_id IS NOT NULL THEN 1 ELSE 0 END),
     SUM(CASE WHEN j.verdict = 'skipped' THEN 1 ELSE 0 END),
-    SUM(CASE WHEN j.flagged THEN 1 ELSE 0 END)
+    SUM(CASE WHEN j.flagged THEN 1 ELSE 0 END),
+    (SELECT SUM(w.wanted) FROM comparison w WHERE w.prompt_id = c.prompt_id)
   FROM comparison c LEFT JOIN judgement j ON j.comparison_id = c.id AND j.verdict <> 'withdrawn'
     AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)
   WHERE c.prompt_id IN ({ids}) GROUP BY c.prompt_id";

@@ -28,6 +28,7 @@ use self::{
     state::Desk,
 };
 use super::{mark_hydrated, only_single_clicks};
+use crate::text;
 
 /// What the server hands over: the first comparison, and where the person stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ pub struct DeskStart {
     pub kind: ComparisonKind,
     pub task: Option<Task>,
     pub progress: Progress,
+    /// What was left of the other kind for this person when the page was made.
+    pub other_left: u64,
     /// The identifier of the judgement that the plain form would make.
     pub id: Uuid,
     /// The identifier of the withdrawal that the plain undo would make.
@@ -92,7 +95,7 @@ pub fn JudgeDesk(start: DeskStart) -> impl IntoView {
                 {start.task.as_ref().map(hidden_fields)}
                 {move || match desk.task.get() {
                     Some(task) => prompt_and_responses(desk, &task).into_any(),
-                    None => nothing_here(desk).into_any(),
+                    None => nothing_here(desk, start.other_left).into_any(),
                 }}
                 {bar(desk, start.kind)}
             </form>
@@ -114,7 +117,7 @@ fn hidden_fields(task: &Task) -> impl IntoView + use<> {
 }
 
 /// What stands there when no comparison does.
-fn nothing_here(desk: Desk) -> impl IntoView {
+fn nothing_here(desk: Desk, other_left: u64) -> impl IntoView {
     let sentence = move || {
         let progress = desk.progress.get();
         match (desk.leaving.get(), desk.exhausted.get(), progress.elsewhere) {
@@ -135,13 +138,35 @@ fn nothing_here(desk: Desk) -> impl IntoView {
         }
     };
     let own_work = format!("/projects/{}/judgements", desk.project);
+    let other = (other_left > 0).then(|| other_kind(desk, other_left));
     view! {
         <div class="empty judge-empty">
             <p>{sentence}</p>
+            {other}
             <a class="button" href=own_work>
                 "My judgements"
             </a>
         </div>
+    }
+}
+
+/// The way to what waits of the other kind.
+fn other_kind(desk: Desk, left: u64) -> impl IntoView + use<> {
+    let (kind, (number, noun), go) = match desk.kind {
+        ComparisonKind::Pair => (
+            "ranking",
+            text::count(left, "ranking is", "rankings are"),
+            "Rank responses",
+        ),
+        ComparisonKind::Ranking => ("pair", text::count(left, "pair is", "pairs are"), "Judge pairs"),
+    };
+    view! {
+        <p>
+            {format!("{number} {noun} left for you: ")}
+            <a class="button primary" href=format!("/projects/{}/judge?kind={kind}", desk.project)>
+                {go}
+            </a>
+        </p>
     }
 }
 

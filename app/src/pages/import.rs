@@ -11,7 +11,7 @@ use domain::{
     project::Project,
     run::State,
 };
-use leptos::{either::Either, prelude::*, server_fn::ServerFn};
+use leptos::{prelude::*, server_fn::ServerFn};
 use uuid::Uuid;
 
 use crate::{
@@ -39,12 +39,16 @@ pub fn ImportPage() -> impl IntoView {
         Ok((project, jobs, asking))
     };
     page_with(data, |(project, jobs, asking)| {
-        let none = jobs.is_empty();
-        let reports: Vec<_> = jobs
+        let mut reports = jobs
             .into_iter()
             .enumerate()
-            .map(|(index, job)| import(index, &job, asking.contains(&job.id)))
-            .collect();
+            .map(|(index, job)| import(index, &job, asking.contains(&job.id)));
+        // What somebody has just uploaded stands where they look.
+        let last = reports
+            .next()
+            .map(|last| section("last-import", "The last import", vec![last]));
+        let earlier: Vec<_> = reports.collect();
+        let earlier = (!earlier.is_empty()).then(|| section("earlier-imports", "Earlier imports", earlier));
         view! {
             <Page title="Import" project=project.clone() tab=Tab::Import>
                 <header class="page-head">
@@ -56,28 +60,24 @@ pub fn ImportPage() -> impl IntoView {
                         </p>
                     </div>
                 </header>
+                {last}
                 <div class="split import-page">
                     {form(&project)}
                     <aside class="stack">{shapes::shapes()}</aside>
                 </div>
-                <section class="stack" aria-labelledby="imports">
-                    <h2 id="imports">"Imports"</h2>
-                    {match none {
-                        true => {
-                            Either::Left(
-                                view! {
-                                    <div class="empty">
-                                        <p>"Nothing has been imported into this project yet."</p>
-                                    </div>
-                                },
-                            )
-                        }
-                        false => Either::Right(reports),
-                    }}
-                </section>
+                {earlier}
             </Page>
         }
     })
+}
+
+fn section<T: IntoView + 'static>(id: &'static str, title: &'static str, imports: Vec<T>) -> impl IntoView {
+    view! {
+        <section class="stack" aria-labelledby=id>
+            <h2 id=id>{title}</h2>
+            {imports}
+        </section>
+    }
 }
 
 fn form(project: &Project) -> impl IntoView + use<> {

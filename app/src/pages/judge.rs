@@ -117,6 +117,7 @@ async fn start(project: Uuid, asked: Asked, from: Option<OwnList>) -> Result<Sta
         kind,
         task,
         progress: desk.progress(kind).await?,
+        other_left: desk.progress(kind.other()).await?.remaining,
         id: Uuid::new_v4(),
         undo_id: Uuid::new_v4(),
         last: last

@@ -32,16 +32,17 @@ pub fn ProjectPage() -> impl IntoView {
             "" => None,
             text => Some(context::render(text).await),
         };
-        let list = Worklist {
+        let list = |kind| Worklist {
             project: &summary.project,
             user: viewer.id,
-            kind: ComparisonKind::Pair,
+            kind,
         };
-        let pairs = store.judging_progress(list).await?;
-        Ok((viewer, summary, flagged, pairs, instructions))
+        let pairs = store.judging_progress(list(ComparisonKind::Pair)).await?;
+        let rankings = store.judging_progress(list(ComparisonKind::Ranking)).await?;
+        Ok((viewer, summary, flagged, [pairs, rankings], instructions))
     };
-    page_with(data, |(viewer, summary, flagged, pairs, instructions)| {
-        view! { <Overview viewer summary flagged pairs instructions /> }
+    page_with(data, |(viewer, summary, flagged, mine, instructions)| {
+        view! { <Overview viewer summary flagged mine instructions /> }
     })
 }
 
@@ -51,8 +52,8 @@ fn Overview(
     summary: ProjectSummary,
     /// Judgements that wait for a reviewer.
     flagged: u64,
-    /// How far the viewer is with the pairs.
-    pairs: Progress,
+    /// How far the viewer is with the pairs and with the rankings.
+    mine: [Progress; 2],
     /// As safe HTML.
     instructions: Option<String>,
 ) -> impl IntoView {
@@ -72,7 +73,7 @@ fn Overview(
         <Page title=project.name.clone() project=project.clone() tab=Tab::Overview>
             <div class="page-head">
                 <h1 dir="auto">{project.name.clone()}</h1>
-                <div class="cluster">{ways_on(&viewer, &summary, &base)}</div>
+                <div class="cluster">{ways_on(&viewer, &summary, mine, &base)}</div>
             </div>
             {(flagged > 0).then(|| flags(flagged, &base))}
             <dl class="facts">
@@ -83,7 +84,7 @@ fn Overview(
                 {fact(summary.corrections, "correction", "corrections", to("/prompts?state=corrected"))}
                 {fact(summary.runs, "training run", "training runs", to("/train"))}
             </dl>
-            {(pairs.wanted > 0).then(|| left_to_judge(pairs.remaining, &project, manages))}
+            {(summary.comparisons > 0).then(|| left_to_judge(mine, &project, manages))}
             <section class="card">
                 <h2>"Instructions"</h2>
                 {instructions}
@@ -94,8 +95,22 @@ fn Overview(
 }
 
 /// What waits for the viewer, and why not everything does.
-fn left_to_judge(left: u64, project: &domain::project::Project, manages: bool) -> impl IntoView + use<> {
-    let (number, noun) = text::count(left, "pair is", "pairs are");
+fn left_to_judge(
+    [pairs, rankings]: [Progress; 2],
+    project: &domain::project::Project,
+    manages: bool,
+) -> impl IntoView + use<> {
+    let count = |progress: Progress, one, many| {
+        (progress.wanted > 0).then(|| {
+            let (number, noun) = text::count(progress.remaining, one, many);
+            format!("{number} {noun}")
+        })
+    };
+    let kinds = [
+        count(pairs, "pair", "pairs"),
+        count(rankings, "ranking", "rankings"),
+    ];
+    let left = kinds.into_iter().flatten().collect::<Vec<_>>().join(" and ");
     let each = match project.judgements_per_comparison {
         1 => "one person".to_owned(),
         many => format!("{many} people"),
@@ -108,7 +123,7 @@ fn left_to_judge(left: u64, project: &domain::project::Project, manages: bool) -
     });
     view! {
         <p class="soft">
-            {format!("{number} {noun} left for you. Each comparison is judged by {each}, and nobody gets what another has in hand.")}
+            {format!("Left for you: {left}. Each comparison is judged by {each}, and nobody gets what another has in hand.")}
             {change}
         </p>
     }
@@ -146,7 +161,12 @@ fn flags(flagged: u64, base: &str) -> impl IntoView + use<> {
     }
 }
 
-fn ways_on(viewer: &User, summary: &ProjectSummary, base: &str) -> impl IntoView + use<> {
+fn ways_on(
+    viewer: &User,
+    summary: &ProjectSummary,
+    [pairs, rankings]: [Progress; 2],
+    base: &str,
+) -> impl IntoView + use<> {
     let may = |permission| viewer.role.may(permission);
     if summary.comparisons == 0 {
         return may(Permission::ManageProjects)
@@ -168,9 +188,18 @@ fn ways_on(viewer: &User, summary: &ProjectSummary, base: &str) -> impl IntoView
                     </a>
                 }
             })}
-        <a class="button primary" href=format!("{base}/judge")>
-            "Judge pairs"
-        </a>
+        {match pairs.remaining == 0 && rankings.remaining > 0 {
+            false => view! {
+                <a class="button primary" href=format!("{base}/judge")>
+                    "Judge pairs"
+                </a>
+            },
+            true => view! {
+                <a class="button primary" href=format!("{base}/judge?kind=ranking")>
+                    "Rank responses"
+                </a>
+            },
+        }}
     }
     .into_any()
 }

@@ -154,9 +154,9 @@ fn response_row(response: Response) -> impl IntoView {
 /// What was said of a prompt's comparisons, in words; what is nothing is not told.
 fn counts(counts: Counts) -> impl IntoView {
     let judged = format!(
-        "{} of {} judged",
-        text::number(counts.judged),
-        text::number(counts.comparisons)
+        "{} of {} judgements",
+        text::number(counts.judgements),
+        text::number(counts.wanted)
     );
     let badge = |number: u64, class: &'static str, word: &'static str| {
         (number > 0).then(|| view! { <span class=class>{format!("{} {word}", text::number(number))}</span> })

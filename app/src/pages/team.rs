@@ -75,6 +75,15 @@ fn Team(viewer: User, people: Vec<User>, invites: Vec<ListedInvite>, tokens: Vec
                     <tbody>{rows}</tbody>
                 </table>
             </Scrolling>
+            {manages
+                .then(|| {
+                    view! {
+                        <p class="soft small">
+                            "Somebody lost their password? On the server, " <code>"touchstone admin set-password EMAIL"</code>
+                            " gives them a new one."
+                        </p>
+                    }
+                })}
             <TeamTokens tokens people=holders />
         </Page>
     }

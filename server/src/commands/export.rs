@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{anyhow, bail};
+use app::text;
 use domain::export::{ExportChoice, JudgementSource};
 use futures::TryStreamExt;
 
@@ -42,7 +43,7 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     };
     let chunks = store.export_preferences(project.id, choice);
     let Some(out) = args.out else {
-        return write(chunks, std::io::stdout().lock()).await;
+        return write(chunks, std::io::stdout().lock()).await.map(drop);
     };
     let unwritten = |why: &str| anyhow!("cannot write {}: {why}", out.display());
     if out.is_dir() {
@@ -50,8 +51,10 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     }
     let partial = Partial::beside(&out);
     let file = File::create(&partial.0).map_err(|error| unwritten(&in_words(&error)))?;
-    write(chunks, BufWriter::new(file)).await?;
+    let lines = write(chunks, BufWriter::new(file)).await?;
     std::fs::rename(&partial.0, &out).map_err(|error| unwritten(&in_words(&error)))?;
+    let (lines, noun) = text::count(lines, "line", "lines");
+    eprintln!("{lines} {noun} written to {}", out.display());
     Ok(())
 }
 
@@ -75,12 +78,15 @@ impl Drop for Partial {
 async fn write(
     chunks: impl futures::Stream<Item = Result<Vec<u8>, store::StoreError>>,
     mut out: impl Write,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<u64> {
+    let mut lines = 0;
     let mut chunks = std::pin::pin!(chunks);
     while let Some(chunk) = chunks.try_next().await? {
+        lines += chunk.iter().filter(|byte| **byte == b'\n').count() as u64;
         out.write_all(&chunk)
             .map_err(|error| anyhow!("cannot write: {}", in_words(&error)))?;
     }
     out.flush()
-        .map_err(|error| anyhow!("cannot write: {}", in_words(&error)))
+        .map_err(|error| anyhow!("cannot write: {}", in_words(&error)))?;
+    Ok(lines)
 }

@@ -45,6 +45,13 @@ pub enum Command {
     /// Measure a model folder on files of preferences.
     Evaluate(evaluate::Args),
     /// Score responses with a trained model.
+    ///
+    /// Reads what import reads (JSON lines, a JSON list, a table; plain or gzip) from standard input and writes
+    /// one line for each to standard output:
+    /// `{"prompt": "…" or [{"role", "content"}], "responses": ["…"]}` becomes `{"scores": [{"reward", "tokens",
+    /// "cut_tokens"}]}`, with the "spread" of an ensemble; a line of preference, TRL's or Anthropic's HH, becomes
+    /// `{"chosen": reward, "rejected": reward}` (null where both are the same text), with "chosen_spread" and "rejected_spread" of an
+    /// ensemble. Its other fields, such as an "id", are handed on. A line that cannot be read becomes {"error": why}; the others are scored.
     Score(score::Args),
     /// Bring the database's schema up to date, take migrations back, or list them.
     Migrate(migrate::Args),
@@ -54,7 +61,12 @@ pub enum Command {
 
 /// Runs one command to its end.
 pub fn run(cli: Cli) -> ExitCode {
-    telemetry::start(cli.config.log);
+    // What goes on for long logs what it does; the others say what they have to say themselves.
+    let goes_on = matches!(cli.command, Command::Serve(_) | Command::Work(_));
+    telemetry::start(
+        cli.config.log,
+        if goes_on { telemetry::INFO } else { telemetry::WARN },
+    );
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

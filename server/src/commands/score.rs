@@ -30,16 +30,11 @@ const BATCH: usize = 64;
 /// How standard input is called where a line of it is at fault.
 const INPUT: &str = "standard input";
 
-/// The command's own flags. Reads what import reads (JSON lines, a JSON list, a table; plain or gzip) from standard input and writes
-/// one line for each to standard output:
-/// `{"prompt": "…" or [{"role", "content"}], "responses": ["…"]}` becomes `{"scores": [{"reward", "tokens",
-/// "cut_tokens"}]}`, with the "spread" of an ensemble; a line of preference, TRL's or Anthropic's HH, becomes
-/// `{"chosen": reward, "rejected": reward}` (null where both are the same text), with "chosen_spread" and "rejected_spread" of an
-/// ensemble. Its other fields, such as an "id", are handed on. A line that cannot be read becomes {"error": why}; the others are scored.
+/// The command's own flags; what it reads and writes stands with the command.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The run whose model scores.
-    #[arg(long, value_name = "ID", required_unless_present = "model")]
+    #[arg(long, value_name = "ID", required_unless_present = "model", value_parser = super::train::run_id)]
     run: Option<Uuid>,
     /// A model folder instead, or a model's name on the Hugging Face hub.
     #[arg(long, value_name = "NAME|FOLDER", conflicts_with = "run")]

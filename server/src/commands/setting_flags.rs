@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::bail;
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
-use recipe::{Kind, Refusal, SETTINGS, Setting, Typed, values};
+use recipe::{Kind, Method, Refusal, SETTINGS, Setting, Typed, values};
 use serde_json::{Map, Value};
 
 /// Settings as flags; what is not given is the method's default.
@@ -17,6 +18,30 @@ impl SettingFlags {
     /// The setting whose text cannot be read.
     pub fn given(&self) -> Result<Map<String, Value>, Refusal> {
         values(SETTINGS.iter(), &self.0)
+    }
+}
+
+impl SettingFlags {
+    /// Refuses what the method does not have, instead of leaving it out without a word.
+    ///
+    /// # Errors
+    /// The first flag that goes with other methods.
+    pub fn check_method(&self, method: Method) -> anyhow::Result<()> {
+        let foreign = SETTINGS
+            .iter()
+            .find(|setting| self.0.contains_key(setting.name) && !setting.is_of(method));
+        match foreign {
+            None => Ok(()),
+            Some(setting) => {
+                let methods: Vec<&str> = setting.methods.iter().map(|method| method.as_str()).collect();
+                bail!(
+                    "--{}: goes with --method {}, not with {}",
+                    setting.name.replace('_', "-"),
+                    methods.join(", "),
+                    method.as_str()
+                )
+            }
+        }
     }
 }
 
@@ -132,6 +157,18 @@ mod tests {
             json!({ "ties": { "model": "rao_kupper", "threshold": 0.25 } }),
         );
         assert_eq!(given("--ties none"), json!({ "ties": null }));
+    }
+
+    #[test]
+    fn what_the_method_does_not_have_is_refused() {
+        let flags = |line: &str| Line::parse_from(std::iter::once("train").chain(line.split(' '))).flags;
+        let refused = flags("--lora-rank 8")
+            .check_method(Method::Head)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(refused, "--lora-rank: goes with --method lora, not with head");
+        assert!(flags("--lora-rank 8").check_method(Method::Lora).is_ok());
+        assert!(flags("--epochs 8").check_method(Method::Head).is_ok());
     }
 
     #[test]

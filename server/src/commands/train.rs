@@ -45,7 +45,7 @@ pub struct Args {
     )]
     project: Option<String>,
     /// Go on with a project's run that was stopped, cancelled or failed, with the data and settings that it has.
-    #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["data", "project"])]
+    #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["data", "project"], value_parser = run_id)]
     resume: Option<Uuid>,
     #[command(flatten)]
     files: FileArgs,
@@ -82,10 +82,16 @@ pub struct Args {
     #[arg(long, conflicts_with = "data")]
     margins: bool,
     /// The run's name [default: method and number].
-    #[arg(long, default_value = "", conflicts_with = "data")]
+    #[arg(long, default_value = "", hide_default_value = true, conflicts_with = "data")]
     name: String,
     #[command(flatten)]
     settings: SettingFlags,
+}
+
+/// A run's identifier, as its page's address has it.
+pub fn run_id(text: &str) -> Result<Uuid, String> {
+    text.parse()
+        .map_err(|_| format!("“{text}” is no identifier of a run: it is the end of the run page's address"))
 }
 
 /// Runs the command.
@@ -222,7 +228,9 @@ async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> a
         },
     };
     let scoring = ScoringService::on(&config.data_dir, config.base_model.clone());
-    let settings = settings(&scoring, args.method.unwrap_or_default(), &args.settings)?;
+    let method = args.method.unwrap_or_default();
+    args.settings.check_method(method)?;
+    let settings = settings(&scoring, method, &args.settings)?;
     scoring.check(&settings)?;
     Ok(NewRun {
         project_id,

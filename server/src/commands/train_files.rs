@@ -34,7 +34,7 @@ use crate::{
 /// The flags of training on files.
 #[derive(Debug, clap::Args)]
 pub struct FileArgs {
-    /// Learn from files instead of a project: JSONL, plain or gzip, in TRL's preference form or Anthropic's HH.
+    /// Learn from files instead of a project, in the forms that import takes: JSON lines, a JSON list or a table, plain, gzip or zip.
     #[arg(long, num_args = 1.., value_name = "FILE", requires = "out")]
     data: Vec<PathBuf>,
     /// Folder of the base model, or its name on the Hugging Face hub [default: as --config or --base-model say].
@@ -177,6 +177,7 @@ fn config(choice: &FileChoice) -> anyhow::Result<Recipe> {
     let file = choice.files.config.as_deref();
     let is_asked = flags.contains_key(MAX_TOKENS) || run_config::sets(file, MAX_TOKENS)?;
     let mut config = run_config::load(file, flags, choice.base_model.as_deref())?;
+    choice.settings.check_method(config.method)?;
     config.base_model = hub::find_or_fetch(&config.base_model)?;
     if !is_asked {
         // The default is for models that read as much; others read what they can.

@@ -51,13 +51,14 @@ fn wrong_method(allowed: &'static str) -> Response {
     answer
 }
 
-/// Scores responses with a trained model: the same numbers as on the page. Needs an API token, or a session with
-/// `Review`.
+/// Scores responses with a trained model: the same numbers as on the page. Needs an API token of a
+/// reviewer, a lead or an owner, or their session.
 #[utoipa::path(
     post,
     path = "/api/v1/score",
     request_body = ScoreRequest,
     operation_id = "score",
+    tag = "scores",
     responses(
         (status = 200, description = "The rewards", body = ScoreAnswer),
         (status = 401, description = "No token, or one that is not in force", body = Failure),
@@ -134,6 +135,7 @@ async fn find_model(state: &AppState, request: &ScoreRequest) -> Result<Uuid, Ap
 #[utoipa::path(
     get,
     path = "/api/v1/openapi.json",
+    tag = "description",
     responses((status = 200, description = "OpenAPI", body = Object))
 )]
 async fn openapi() -> Json<utoipa::openapi::OpenApi> {

@@ -53,6 +53,7 @@ pub struct Choice {
     get,
     path = "/api/v1/projects/{id}/export.jsonl",
     operation_id = "export",
+    tag = "projects",
     params(
         ("id" = Uuid, Path, description = "The project"),
         ("judgements" = Option<String>, Query, description = "`all`, `people`, `imported` or `none`; all if it is not given"),

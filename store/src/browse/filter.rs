@@ -29,6 +29,8 @@ pub enum PromptState {
     Judged,
     /// One of its comparisons has been judged by nobody here.
     Unjudged,
+    /// One of its comparisons has fewer judgements than are wanted.
+    Unfinished,
     Flagged,
     Skipped,
     Corrected,
@@ -37,9 +39,10 @@ pub enum PromptState {
 }
 
 impl PromptState {
-    pub const ALL: [PromptState; 6] = [
+    pub const ALL: [PromptState; 7] = [
         PromptState::Judged,
         PromptState::Unjudged,
+        PromptState::Unfinished,
         PromptState::Flagged,
         PromptState::Skipped,
         PromptState::Corrected,
@@ -51,6 +54,7 @@ impl PromptState {
         match self {
             PromptState::Judged => "judged",
             PromptState::Unjudged => "unjudged",
+            PromptState::Unfinished => "unfinished",
             PromptState::Flagged => "flagged",
             PromptState::Skipped => "skipped",
             PromptState::Corrected => "corrected",
@@ -256,6 +260,9 @@ fn of_state(state: PromptState, of_kind: &str) -> String {
             "EXISTS (SELECT 1 FROM comparison c WHERE c.prompt_id = p.id {of_kind}
                AND NOT EXISTS (SELECT 1 FROM judgement j
                  WHERE j.comparison_id = c.id AND {HERE} AND {IN_FORCE}))"
+        ),
+        PromptState::Unfinished => format!(
+            "EXISTS (SELECT 1 FROM comparison c WHERE c.prompt_id = p.id {of_kind} AND c.judged < c.wanted)"
         ),
         PromptState::Flagged => format!(
             "p.id IN (SELECT c.prompt_id FROM judgement j JOIN comparison c ON c.id = j.comparison_id

@@ -269,6 +269,9 @@ async fn a_flag_an_undo_a_skip_and_a_correction_are_found_as_they_stand() {
         assert_eq!(by(PromptState::Skipped).await, [64]);
         assert_eq!(by(PromptState::Corrected).await, [64]);
         assert!(!by(PromptState::Unjudged).await.contains(&3));
+        assert!(!by(PromptState::Unfinished).await.contains(&3));
+        db.set_wanted(library.project, 2).await.unwrap();
+        assert!(by(PromptState::Unfinished).await.contains(&3), "one of two");
         assert_eq!(db.count_flagged(library.project).await.unwrap(), 1);
 
         let record = db.find_prompt_record(library.project, judged).await.unwrap();

@@ -19,6 +19,8 @@ pub struct Draft {
     pub confidence: RwSignal<Option<i32>>,
     /// One for each response.
     pub places: RwSignal<Vec<Option<u8>>>,
+    /// The reason is being written: its box has the focus.
+    pub writing: RwSignal<bool>,
     user: Uuid,
     /// What it is about; None while there is nothing to keep.
     about: StoredValue<Option<About>>,
@@ -35,6 +37,8 @@ struct About {
 struct Kept {
     at: f64,
     written: Written,
+    #[serde(default)]
+    writing: bool,
 }
 
 impl Draft {
@@ -46,6 +50,7 @@ impl Draft {
             justification: RwSignal::new(written.justification),
             confidence: RwSignal::new(written.confidence),
             places: RwSignal::new(padded(written.places, task)),
+            writing: RwSignal::new(false),
             user,
             about: StoredValue::new(None),
         }
@@ -56,15 +61,20 @@ impl Draft {
         let Some(shown) = task else {
             self.about.set_value(None);
             self.put(Written::default(), None);
+            self.writing.set(false);
             return false;
         };
         let key = format!("{}{}", self.prefix(), shown.comparison_id);
         let kept = storage::get(&key)
             .and_then(|text| serde_json::from_str::<Kept>(&text).ok())
-            .map(|kept| kept.written)
-            .filter(|kept| *kept != shown.written);
+            .filter(|kept| kept.written != shown.written);
         let restored = kept.is_some();
-        self.put(kept.unwrap_or_else(|| shown.written.clone()), task);
+        let writing = kept.as_ref().is_some_and(|kept| kept.writing);
+        self.put(
+            kept.map_or_else(|| shown.written.clone(), |kept| kept.written),
+            task,
+        );
+        self.writing.set(writing);
         self.about.set_value(Some(About {
             key,
             begun: shown.written.clone(),
@@ -88,7 +98,7 @@ impl Draft {
 
     /// Keeps it in the browser at every change.
     pub fn keep(self) {
-        let written = self.read();
+        let (written, writing) = (self.read(), self.writing.get());
         self.about.with_value(|about| {
             let Some(about) = about else { return };
             if written == about.begun {
@@ -96,6 +106,7 @@ impl Draft {
             } else if let Ok(text) = serde_json::to_string(&Kept {
                 at: js_sys::Date::now(),
                 written,
+                writing,
             }) {
                 storage::set(&about.key, &text);
             }

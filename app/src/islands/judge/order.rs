@@ -78,7 +78,7 @@ pub fn button_text(desk: Desk) -> String {
     }
 }
 
-/// The order as given so far: `B > A = C`.
+/// The order as given so far: `B > A = C`; before that, how one is given.
 pub fn so_far(desk: Desk) -> String {
     let mut placed: Vec<(u8, char)> = desk.draft.places.with(|places| {
         let placed = places.iter().enumerate();
@@ -94,6 +94,9 @@ pub fn so_far(desk: Desk) -> String {
     let mut order = groups.collect::<Vec<_>>().join(" > ");
     if desk.tie_next.get() {
         order.push_str(" = …");
+    }
+    if order.is_empty() && count(desk) > 0 && desk.awake.get() {
+        order.push_str("The best first: press its letter, or the numbers beside it.");
     }
     order
 }

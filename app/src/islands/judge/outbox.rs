@@ -18,6 +18,8 @@ pub struct Outbox {
     entries: RwSignal<Vec<Entry>>,
     /// Why the last attempt failed, if it did.
     pub trouble: RwSignal<Option<String>>,
+    /// The last attempt found nobody signed in.
+    pub signed_out: RwSignal<bool>,
     sending: StoredValue<bool>,
     failures: StoredValue<u32>,
 }
@@ -41,6 +43,7 @@ impl Outbox {
             user,
             entries: RwSignal::new(Vec::new()),
             trouble: RwSignal::new(None),
+            signed_out: RwSignal::new(false),
             sending: StoredValue::new(false),
             failures: StoredValue::new(0),
         }
@@ -129,6 +132,7 @@ impl Outbox {
                 Ok(()) => {
                     self.failures.set_value(0);
                     self.trouble.set(None);
+                    self.signed_out.set(false);
                     self.forget(id);
                     self.pump();
                 }
@@ -146,6 +150,7 @@ impl Outbox {
         let failures = self.failures.get_value();
         self.failures.set_value(failures + 1);
         self.trouble.set(Some(error.to_string()));
+        self.signed_out.set(*error == AppError::SignedOut);
         let seconds = 1u64.checked_shl(failures.min(6)).unwrap_or(64).min(60);
         set_timeout(move || self.pump(), Duration::from_secs(seconds));
     }

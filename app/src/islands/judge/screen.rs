@@ -76,6 +76,16 @@ pub fn set_open(fold: NodeRef<html::Details>, open: bool) {
     }
 }
 
+/// Opens the box of the reason, with the cursor behind what stands there.
+pub fn write_on(desk: Desk) {
+    set_open(desk.reason_menu, true);
+    if let Some(text) = desk.reason_text.get_untracked() {
+        drop(text.focus());
+        let end = text.value().encode_utf16().count() as u32;
+        drop(text.set_selection_range(end, end));
+    }
+}
+
 /// Closes a fold that floats when something beside it is pressed.
 pub fn close_unless_inside(fold: NodeRef<html::Details>, pressed: Option<web_sys::Node>) {
     if is_open(fold)

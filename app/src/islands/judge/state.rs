@@ -198,8 +198,9 @@ impl Desk {
             true => "What you had begun here is back, from this browser.".into(),
             false => String::new(),
         });
-        if restored && !self.draft.justification.with_untracked(String::is_empty) {
-            screen::set_open(self.reason_menu, true);
+        // The next keys of whoever was writing are letters, not grades.
+        if restored && self.draft.writing.get_untracked() {
+            screen::write_on(self);
         }
         self.tie_next.set(false);
         self.undone.set_value(false);

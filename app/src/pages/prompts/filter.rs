@@ -89,6 +89,7 @@ pub fn form(wanted: &Wanted, offered: &Offered) -> impl IntoView + use<> {
     let filter = &wanted.filter;
     let states = [
         (PromptState::Unjudged, "not yet judged"),
+        (PromptState::Unfinished, "judged by fewer than wanted"),
         (PromptState::Judged, "judged"),
         (PromptState::Flagged, "flagged"),
         (PromptState::Skipped, "skipped"),

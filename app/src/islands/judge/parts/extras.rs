@@ -1,6 +1,7 @@
 //! How sure, and why: what is said beside the grade.
 
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
 use crate::{
     islands::judge::{keys, screen::set_open, state::Desk},
@@ -35,6 +36,12 @@ pub fn sure_choice(desk: Desk) -> impl IntoView {
     }
 }
 
+fn is_text(event: &web_sys::FocusEvent) -> bool {
+    event
+        .target()
+        .is_some_and(|target| target.has_type::<web_sys::HtmlTextAreaElement>())
+}
+
 /// A fold with a box for the reason; its name tells whether one is written.
 pub fn justify(desk: Desk) -> impl IntoView {
     let written = move || desk.draft.justification.with(|text| !text.trim().is_empty());
@@ -44,7 +51,11 @@ pub fn justify(desk: Desk) -> impl IntoView {
                 <kbd>"j"</kbd>
                 {move || if written() { "Justified ✓" } else { "Justify" }}
             </summary>
-            <div class="menu-box">
+            <div
+                class="menu-box"
+                on:focusin=move |event| desk.draft.writing.set(is_text(&event))
+                on:focusout=move |_| desk.draft.writing.set(false)
+            >
                 <label for="justification">"Why? For reviewers and for yourself."</label>
                 <TextArea
                     id="justification"

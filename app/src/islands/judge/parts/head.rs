@@ -35,6 +35,10 @@ pub fn status_line(desk: Desk, kind: ComparisonKind) -> impl IntoView {
                     (n, Some(trouble)) => format!("{n} waiting to be sent, kept in this browser. {trouble}"),
                 }}
             </p>
+            {move || {
+                (desk.outbox.signed_out.get())
+                    .then(|| view! { <p class="alert bad"><a href="/sign-in" target="_blank">"Sign in"</a> " in another tab: what you judged is kept and then sent."</p> })
+            }}
         </header>
         {move || {
             let refused = desk.outbox.refused().into_iter();
