@@ -230,18 +230,14 @@ impl Judgement {
         }
         Ok(())
     }
+}
 
-    /// The pairs (chosen, rejected) that this judgement implies: every response of a better group over every
-    /// response of a worse one.
-    pub fn preferences(&self) -> Vec<(Uuid, Uuid)> {
-        let mut pairs = Vec::new();
-        for (index, better) in self.ranking.iter().enumerate() {
-            for worse in &self.ranking[index + 1..] {
-                pairs.extend(better.iter().flat_map(|&b| worse.iter().map(move |&w| (b, w))));
-            }
-        }
-        pairs
-    }
+/// The pairs (chosen, rejected) that an order says, best group first: every response of a better group over every one of a worse one.
+pub fn preferences<T: Copy>(ranking: &[Vec<T>]) -> impl Iterator<Item = (T, T)> {
+    ranking.iter().enumerate().flat_map(|(place, better)| {
+        let worse = ranking[place + 1..].iter().flatten();
+        worse.flat_map(move |worse| better.iter().map(move |chosen| (*chosen, *worse)))
+    })
 }
 
 fn same_members(left: &[Uuid], right: &[Uuid]) -> bool {
@@ -295,7 +291,8 @@ mod tests {
         let [a, b, c, d] = ids::<4>();
         let ranked = judgement(Verdict::Ranked, vec![vec![b], vec![a, d], vec![c]], &[a, b, c, d]);
         assert_eq!(ranked.check(&[a, b, c, d]), Ok(()));
-        assert_eq!(ranked.preferences(), [(b, a), (b, d), (b, c), (a, c), (d, c)]);
+        let pairs: Vec<_> = preferences(&ranked.ranking).collect();
+        assert_eq!(pairs, [(b, a), (b, d), (b, c), (a, c), (d, c)]);
     }
 
     #[test]

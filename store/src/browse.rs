@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult, Statement, Value};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, in_force::in_force};
 
 mod filter;
 mod record;
@@ -297,15 +297,19 @@ const LANGUAGES: &str = "SELECT DISTINCT language FROM prompt
 const MODELS: &str = "SELECT DISTINCT r.model FROM prompt p JOIN response r ON r.prompt_id = p.id
   WHERE p.project_id = $1 AND p.position < $2 AND r.model IS NOT NULL ORDER BY r.model LIMIT 100";
 
-const FLAGGED: &str = "SELECT COUNT(*) FROM judgement j
+const FLAGGED: &str = concat!(
+    "SELECT COUNT(*) FROM judgement j
   WHERE j.project_id = $1 AND j.flagged AND j.verdict <> 'withdrawn'
-    AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)";
+    AND ",
+    in_force!(judgement j)
+);
 
 /// Beginnings of 400 characters.
 const RESPONSES: &str = "SELECT id, prompt_id, SUBSTR(content, 1, 400) AS beginning, model
   FROM response WHERE prompt_id IN ({ids}) ORDER BY created_at, id";
 
-const COUNTS: &str = "SELECT c.prompt_id, COUNT(DISTINCT c.id),
+const COUNTS: &str = concat!(
+    "SELECT c.prompt_id, COUNT(DISTINCT c.id),
     COUNT(DISTINCT CASE WHEN j.import_id IS NULL AND j.verdict <> 'skipped' THEN c.id END),
     SUM(CASE WHEN j.import_id IS NULL AND j.verdict <> 'skipped' THEN 1 ELSE 0 END),
     SUM(CASE WHEN j.import_id IS NOT NULL THEN 1 ELSE 0 END),
@@ -313,10 +317,17 @@ const COUNTS: &str = "SELECT c.prompt_id, COUNT(DISTINCT c.id),
     SUM(CASE WHEN j.flagged THEN 1 ELSE 0 END),
     (SELECT SUM(w.wanted) FROM comparison w WHERE w.prompt_id = c.prompt_id)
   FROM comparison c LEFT JOIN judgement j ON j.comparison_id = c.id AND j.verdict <> 'withdrawn'
-    AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)
-  WHERE c.prompt_id IN ({ids}) GROUP BY c.prompt_id";
+    AND ",
+    in_force!(judgement j),
+    "
+  WHERE c.prompt_id IN ({ids}) GROUP BY c.prompt_id"
+);
 
-const CORRECTIONS: &str = "SELECT c.prompt_id, COUNT(*)
+const CORRECTIONS: &str = concat!(
+    "SELECT c.prompt_id, COUNT(*)
   FROM comparison c JOIN correction k ON k.comparison_id = c.id
-  WHERE c.prompt_id IN ({ids}) AND NOT EXISTS (SELECT 1 FROM correction n WHERE n.supersedes = k.id)
-  GROUP BY c.prompt_id";
+  WHERE c.prompt_id IN ({ids}) AND ",
+    in_force!(correction k),
+    "
+  GROUP BY c.prompt_id"
+);

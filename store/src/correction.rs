@@ -7,6 +7,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use crate::in_force::in_force;
 use crate::{
     Store, StoreError,
     entity::{comparison, comparison_response, correction, response},
@@ -114,9 +115,7 @@ impl Store {
 fn heads(user: Uuid) -> Select<correction::Entity> {
     correction::Entity::find()
         .filter(correction::Column::UserId.eq(user))
-        .filter(Expr::cust(
-            "NOT EXISTS (SELECT 1 FROM correction n WHERE n.supersedes = correction.id)",
-        ))
+        .filter(Expr::cust(in_force!(correction correction)))
 }
 
 impl From<correction::Model> for Correction {

@@ -10,6 +10,7 @@ use domain::{
     Millis,
     export::{ExportChoice, ExportCounts, JudgementSource},
     formats::{Conversation, ExportedMetadata, ExportedPreference, ExportedSource, columns_text},
+    judgement::preferences,
     prompt::Message,
     user::UserKind,
 };
@@ -18,6 +19,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::in_force::in_force;
 use crate::{
     Store, StoreError,
     entity::{comparison, comparison_response, correction, imported_judgement, judgement, prompt, response},
@@ -107,15 +109,23 @@ impl Store {
 
     /// How many judgements and corrections there are to export.
     pub async fn count_exportable(&self, project: Uuid) -> Result<ExportCounts, StoreError> {
-        const COUNT: &str = r#"SELECT
+        const COUNT: &str = concat!(
+            r#"SELECT
           (SELECT COUNT(*) FROM judgement j JOIN "user" u ON u.id = j.user_id WHERE j.project_id = $1
              AND u.kind = 'person' AND j.verdict IN ('preferred', 'ranked')
-             AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)),
+             AND "#,
+            in_force!(judgement j),
+            r#"),
           (SELECT COUNT(*) FROM judgement j JOIN "user" u ON u.id = j.user_id WHERE j.project_id = $1
              AND u.kind = 'imported' AND j.verdict IN ('preferred', 'ranked')
-             AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)),
+             AND "#,
+            in_force!(judgement j),
+            "),
           (SELECT COUNT(*) FROM correction c WHERE c.project_id = $1 AND c.content <> ''
-             AND NOT EXISTS (SELECT 1 FROM correction n WHERE n.supersedes = c.id))"#;
+             AND ",
+            in_force!(correction c),
+            ")"
+        );
         let statement = Statement::from_sql_and_values(self.backend(), COUNT, [project.into()]);
         let row = self.reader().query_one_raw(statement).await?;
         let row = row.ok_or(StoreError::NotFound("The project"))?;
@@ -209,14 +219,9 @@ impl Export {
         let mut page = Page::default();
         for (index, row) in rows.iter().enumerate() {
             let ranking: Vec<Vec<Uuid>> = parse("ranking", &row.ranking)?;
-            for (place, better) in ranking.iter().enumerate() {
-                let worse = ranking[place + 1..].iter().flatten();
-                let pairs = better
-                    .iter()
-                    .flat_map(|better| worse.clone().map(move |worse| (better, worse)));
-                page.lines
-                    .extend(pairs.map(|(chosen, rejected)| (index, Some(*chosen), *rejected)));
-            }
+            let pairs = preferences(&ranking);
+            page.lines
+                .extend(pairs.map(|(chosen, rejected)| (index, Some(chosen), rejected)));
             page.sources.push(Source {
                 source: match kinds.get(&row.id) {
                     Some(kind) if *kind == UserKind::Imported.as_str() => ExportedSource::Imported,

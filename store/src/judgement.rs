@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::in_force::in_force;
 use crate::{
     Store, StoreError,
     assignment::settle,
@@ -188,9 +189,7 @@ async fn response_ids(db: &impl ConnectionTrait, comparison: Uuid) -> Result<Vec
 fn heads(user: Uuid) -> Select<judgement::Entity> {
     judgement::Entity::find()
         .filter(judgement::Column::UserId.eq(user))
-        .filter(Expr::cust(
-            "NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = judgement.id)",
-        ))
+        .filter(Expr::cust(in_force!(judgement judgement)))
 }
 
 /// A row of the same identifier is there: fine if it says the same.

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod entity;
 pub mod export;
 pub mod import;
+mod in_force;
 pub mod invite;
 pub mod job;
 pub mod judgement;
@@ -35,8 +36,8 @@ use domain::Millis;
 use migrations::{Migrator, MigratorTrait};
 pub use sea_orm;
 use sea_orm::{
-    AccessMode, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    IsolationLevel, SqlErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqlErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 pub use test_db::{TestBackend, TestDb};
 use uuid::Uuid;
@@ -148,18 +149,6 @@ impl Store {
             sqlite_transaction_mode: self.is_sqlite().then_some(SqliteTransactionMode::Immediate),
         };
         Ok(self.writer.begin_with_options(options).await?)
-    }
-
-    /// Starts a transaction that sees one state of the database throughout.
-    pub async fn begin_snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
-        if self.is_sqlite() {
-            return Ok(self.reader.begin().await?);
-        }
-        let level = Some(IsolationLevel::RepeatableRead);
-        Ok(self
-            .reader
-            .begin_with_config(level, Some(AccessMode::ReadOnly))
-            .await?)
     }
 
     /// Whether this is SQLite; else it is PostgreSQL.

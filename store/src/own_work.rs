@@ -11,6 +11,7 @@ use domain::{
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement, Value};
 use uuid::Uuid;
 
+use crate::in_force::in_force;
 use crate::{
     Store, StoreError,
     entity::{correction, judgement},
@@ -231,12 +232,18 @@ fn escaped(text: &str) -> String {
     plain
 }
 
-const JUDGEMENTS: &str = "SELECT 'judgement' AS what, j.id AS id, j.created_at AS said_at
+const JUDGEMENTS: &str = concat!(
+    "SELECT 'judgement' AS what, j.id AS id, j.created_at AS said_at
 FROM judgement j JOIN comparison c ON c.id = j.comparison_id JOIN prompt p ON p.id = c.prompt_id
 WHERE j.user_id = $1 AND j.project_id = $2 AND j.created_at >= $3 AND j.created_at < $4
-  AND j.verdict <> 'withdrawn' AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)";
+  AND j.verdict <> 'withdrawn' AND ",
+    in_force!(judgement j)
+);
 
-const CORRECTIONS: &str = "SELECT 'correction' AS what, k.id AS id, k.created_at AS said_at
+const CORRECTIONS: &str = concat!(
+    "SELECT 'correction' AS what, k.id AS id, k.created_at AS said_at
 FROM correction k JOIN comparison c ON c.id = k.comparison_id JOIN prompt p ON p.id = c.prompt_id
 WHERE k.user_id = $1 AND k.project_id = $2 AND k.created_at >= $3 AND k.created_at < $4
-  AND NOT EXISTS (SELECT 1 FROM correction n WHERE n.supersedes = k.id)";
+  AND ",
+    in_force!(correction k)
+);

@@ -3,7 +3,7 @@
 use domain::task::Progress;
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
 
-use crate::{Store, StoreError, comparison::Worklist, now};
+use crate::{Store, StoreError, comparison::Worklist, in_force::in_force, now};
 
 /// Of the whole project, from an index alone: judgements wanted, those there of them, those over, comparisons that
 /// want another.
@@ -14,21 +14,23 @@ const OF_ALL: &str = "SELECT CAST(COALESCE(SUM(wanted), 0) AS BIGINT),
 FROM comparison WHERE project_id = $1 AND kind = $2";
 
 /// What the person has judged or skipped, and how much of that wants another judgement still.
-const OWN: &str =
+const OWN: &str = concat!(
     "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN c.judged < c.wanted THEN 1 ELSE 0 END), 0) AS BIGINT)
 FROM judgement j JOIN comparison c ON c.id = j.comparison_id
 WHERE j.user_id = $1 AND j.project_id = $2 AND c.kind = $3 AND j.verdict <> 'withdrawn'
-  AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)";
+  AND ",
+    in_force!(judgement j)
+);
 
 /// Comparisons that others' leases fill and that the person has not judged.
-const ELSEWHERE: &str = "SELECT COUNT(*) FROM comparison c
+const ELSEWHERE: &str = concat!("SELECT COUNT(*) FROM comparison c
 WHERE c.id IN (SELECT comparison_id FROM assignment WHERE project_id = $2 AND user_id <> $1 AND expires_at > $4)
   AND c.kind = $3 AND c.judged < c.wanted
   AND c.judged + (SELECT COUNT(*) FROM assignment a
     WHERE a.comparison_id = c.id AND a.user_id <> $1 AND a.expires_at > $4) >= c.wanted
   AND NOT EXISTS (SELECT 1 FROM judgement j
     WHERE j.comparison_id = c.id AND j.user_id = $1 AND j.verdict <> 'withdrawn'
-      AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id))";
+      AND ", in_force!(judgement j), ")");
 
 impl Store {
     /// How far the person is, and the project.

@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::{Store, StoreError, entity::project, now, refuse_nul};
+use crate::{Store, StoreError, entity::project, in_force::in_force, now, refuse_nul};
 
 /// A project to be made.
 #[derive(Debug, Clone)]
@@ -128,15 +128,21 @@ impl Store {
 }
 
 /// A row is in force if no other supersedes it.
-const COUNTS: &str = r#"SELECT
+const COUNTS: &str = concat!(
+    "SELECT
   (SELECT COUNT(*) FROM prompt WHERE project_id = $1),
   (SELECT COUNT(*) FROM response r JOIN prompt p ON p.id = r.prompt_id WHERE p.project_id = $1),
   (SELECT COUNT(*) FROM comparison WHERE project_id = $1),
   (SELECT COUNT(*) FROM judgement j WHERE j.project_id = $1 AND j.verdict <> 'withdrawn'
-     AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)),
+     AND ",
+    in_force!(judgement j),
+    "),
   (SELECT COUNT(*) FROM correction c WHERE c.project_id = $1
-     AND NOT EXISTS (SELECT 1 FROM correction n WHERE n.supersedes = c.id)),
-  (SELECT COUNT(*) FROM run WHERE project_id = $1)"#;
+     AND ",
+    in_force!(correction c),
+    "),
+  (SELECT COUNT(*) FROM run WHERE project_id = $1)"
+);
 
 impl From<project::Model> for Project {
     fn from(row: project::Model) -> Project {

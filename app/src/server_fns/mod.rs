@@ -3,7 +3,6 @@
 
 pub mod assignment;
 pub mod corrections;
-pub mod export;
 pub mod import;
 pub mod judge;
 pub mod projects;

@@ -47,7 +47,7 @@ pub struct Choice {
 }
 
 /// The project's preferences as lines of JSON in TRL's form, streamed: `prompt`, `chosen` and `rejected` as lists of
-/// messages, and where each comes from. Needs an API token, or a session with `Export`; for a session it is at
+/// messages, and where each comes from. Needs an API token of a lead or an owner, or their session; for a session it is at
 /// `/projects/{id}/export.jsonl` too.
 #[utoipa::path(
     get,

@@ -10,6 +10,7 @@ use anyhow::{anyhow, bail};
 use domain::{
     formats::{Fault, FileNotes, Row, RowReader},
     import::OnError,
+    judgement::preferences,
     prompt::near_hash,
 };
 use reward_model::Pair;
@@ -135,18 +136,15 @@ fn each_pair(row: &Row, id: &str, take: &mut Take) -> anyhow::Result<ControlFlow
     let prompt = model::messages(&row.prompt);
     let prompt_hash = near_hash(&row.prompt);
     for opinion in row.comparisons.iter().filter_map(|one| one.opinion.as_ref()) {
-        for (place, better) in opinion.ranking.iter().enumerate() {
-            let worse = opinion.ranking[place + 1..].iter().flatten();
-            for (&chosen, &rejected) in worse.flat_map(|worse| better.iter().map(move |one| (one, worse))) {
-                let response = |place: usize| row.responses[place].content.as_str();
-                let pair = Pair {
-                    margin: opinion.margin.unwrap_or(0.0) as f32,
-                    ..Pair::new(id, prompt.clone(), response(chosen), response(rejected))
-                };
-                let prompt_hash = prompt_hash.clone();
-                if take(FilePair { pair, prompt_hash })?.is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
+        for (chosen, rejected) in preferences(&opinion.ranking) {
+            let response = |place: usize| row.responses[place].content.as_str();
+            let pair = Pair {
+                margin: opinion.margin.unwrap_or(0.0) as f32,
+                ..Pair::new(id, prompt.clone(), response(chosen), response(rejected))
+            };
+            let prompt_hash = prompt_hash.clone();
+            if take(FilePair { pair, prompt_hash })?.is_break() {
+                return Ok(ControlFlow::Break(()));
             }
         }
     }

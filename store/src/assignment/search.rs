@@ -10,16 +10,20 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement, Value};
 use uuid::Uuid;
 
 use super::Claim;
-use crate::{Store, StoreError, comparison::Worklist, now};
+use crate::{Store, StoreError, comparison::Worklist, in_force::in_force, now};
 
 /// A comparison `c` that has a place for the person `$1` at the time `$2`. The person's judgements are counted, because
 /// PostgreSQL would make a join of NOT EXISTS and go through all that they ever judged for each comparison.
-pub(super) const FREE: &str = "c.judged < c.wanted
+pub(super) const FREE: &str = concat!(
+    "c.judged < c.wanted
   AND c.judged + (SELECT COUNT(*) FROM assignment a
     WHERE a.comparison_id = c.id AND a.user_id <> $1 AND a.expires_at > $2) < c.wanted
   AND (SELECT COUNT(*) FROM judgement j
     WHERE j.comparison_id = c.id AND j.user_id = $1 AND j.verdict <> 'withdrawn'
-      AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)) = 0";
+      AND ",
+    in_force!(judgement j),
+    ") = 0"
+);
 
 /// The person's leases that hold: comparison and position.
 const OWN: &str = "SELECT c.id, c.position FROM assignment a JOIN comparison c ON c.id = a.comparison_id

@@ -5,6 +5,7 @@ use sea_orm::{DbBackend, Statement, Value};
 use uuid::Uuid;
 
 use super::Place;
+use crate::in_force::in_force;
 
 /// The most characters that are searched for.
 const MAX_SEARCH: usize = 200;
@@ -244,7 +245,8 @@ fn escape(text: &str) -> String {
 }
 
 fn of_state(state: PromptState, of_kind: &str) -> String {
-    const IN_FORCE: &str = "NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)";
+    const IN_FORCE: &str = in_force!(judgement j);
+    const CORRECTION_IN_FORCE: &str = in_force!(correction k);
     let judged = |what: &str| {
         format!(
             "EXISTS (SELECT 1 FROM comparison c JOIN judgement j ON j.comparison_id = c.id
@@ -271,7 +273,7 @@ fn of_state(state: PromptState, of_kind: &str) -> String {
         PromptState::Corrected => format!(
             "p.id IN (SELECT c.prompt_id FROM correction k JOIN comparison c ON c.id = k.comparison_id
                WHERE k.project_id = $1 {of_kind}
-                 AND NOT EXISTS (SELECT 1 FROM correction n WHERE n.supersedes = k.id))"
+                 AND {CORRECTION_IN_FORCE})"
         ),
     }
 }

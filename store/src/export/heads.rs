@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 use uuid::Uuid;
 
 use super::{PAGE_BYTES, PAGE_ROWS};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, in_force::in_force};
 
 /// A row without its texts.
 #[derive(Debug, FromQueryResult)]
@@ -35,13 +35,14 @@ impl Store {
         until: Millis,
         after: (Millis, Uuid),
     ) -> Result<(Vec<Head>, bool), StoreError> {
+        const IN_FORCE: &str = in_force!(judgement t);
         let kind = kind.map_or(String::new(), |kind| format!("AND u.kind = '{}'", kind.as_str()));
         let sql = format!(
             r#"SELECT t.id, t.created_at, u.kind, CAST({BYTES} AS BIGINT) AS bytes
               FROM judgement t JOIN "user" u ON u.id = t.user_id {kind}
               JOIN comparison c ON c.id = t.comparison_id JOIN prompt p ON p.id = c.prompt_id
               WHERE t.project_id = $1 AND t.verdict IN ('preferred', 'ranked')
-              AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = t.id) AND {ORDERED}"#
+              AND {IN_FORCE} AND {ORDERED}"#
         );
         self.heads(&sql, project, until, after).await
     }
@@ -53,12 +54,13 @@ impl Store {
         until: Millis,
         after: (Millis, Uuid),
     ) -> Result<(Vec<Head>, bool), StoreError> {
+        const IN_FORCE: &str = in_force!(correction t);
         let sql = format!(
             r#"SELECT t.id, t.created_at, u.kind, CAST(octet_length(t.content) + {BYTES} AS BIGINT) AS bytes
               FROM correction t JOIN "user" u ON u.id = t.user_id
               JOIN comparison c ON c.id = t.comparison_id JOIN prompt p ON p.id = c.prompt_id
               WHERE t.project_id = $1 AND t.content <> ''
-              AND NOT EXISTS (SELECT 1 FROM correction n WHERE n.supersedes = t.id) AND {ORDERED}"#
+              AND {IN_FORCE} AND {ORDERED}"#
         );
         self.heads(&sql, project, until, after).await
     }

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use domain::judgement::preferences;
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
 use super::{Chosen, SelectedPair};
 use crate::StoreError;
+use crate::in_force::in_force;
 
 /// The verdict that two responses are as good.
 pub(super) const TIED: &str = "tied";
 
 /// Verdicts that prefer something, and ties; a row was in force at the time `$2` if nothing superseded it by then.
-pub(super) const JUDGEMENTS: &str = r#"SELECT j.id, j.comparison_id, j.user_id, u.kind AS user_kind, j.verdict, j.strength,
+pub(super) const JUDGEMENTS: &str = concat!(
+    r#"SELECT j.id, j.comparison_id, j.user_id, u.kind AS user_kind, j.verdict, j.strength,
     j.ranking, j.flagged, c.prompt_id, p.category, COALESCE(p.near_hash, p.content_hash) AS prompt_hash, i.margin
   FROM judgement j
   LEFT JOIN imported_judgement i ON i.judgement_id = j.id
@@ -21,10 +24,14 @@ pub(super) const JUDGEMENTS: &str = r#"SELECT j.id, j.comparison_id, j.user_id, 
   JOIN "user" u ON u.id = j.user_id
   WHERE j.project_id = $1 AND j.verdict IN ('preferred', 'ranked', 'tied')
     AND j.created_at <= $2
-    AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id AND n.created_at <= $2)
-  ORDER BY c.position, c.id, j.created_at, j.id"#;
+    AND "#,
+    in_force!(judgement j as of "$2"),
+    "
+  ORDER BY c.position, c.id, j.created_at, j.id"
+);
 
-pub(super) const CORRECTIONS: &str = r#"SELECT k.id, k.comparison_id, k.user_id, u.kind AS user_kind, k.content,
+pub(super) const CORRECTIONS: &str = concat!(
+    r#"SELECT k.id, k.comparison_id, k.user_id, u.kind AS user_kind, k.content,
     c.prompt_id, p.category, COALESCE(p.near_hash, p.content_hash) AS prompt_hash, r.id AS rejected, r.content AS rejected_content
   FROM correction k
   JOIN comparison c ON c.id = k.comparison_id
@@ -33,14 +40,21 @@ pub(super) const CORRECTIONS: &str = r#"SELECT k.id, k.comparison_id, k.user_id,
   JOIN comparison_response o ON o.comparison_id = c.id
   JOIN response r ON r.id = o.response_id
   WHERE k.project_id = $1 AND k.created_at <= $2
-    AND NOT EXISTS (SELECT 1 FROM correction n WHERE n.supersedes = k.id AND n.created_at <= $2)
-  ORDER BY c.position, c.id, k.created_at, k.id, o.position"#;
+    AND "#,
+    in_force!(correction k as of "$2"),
+    "
+  ORDER BY c.position, c.id, k.created_at, k.id, o.position"
+);
 
-pub(super) const ANNOTATORS: &str = r#"SELECT u.id, u.name, u.kind, COUNT(*) AS judgements
+pub(super) const ANNOTATORS: &str = concat!(
+    r#"SELECT u.id, u.name, u.kind, COUNT(*) AS judgements
   FROM judgement j JOIN "user" u ON u.id = j.user_id
   WHERE j.project_id = $1 AND j.verdict <> 'withdrawn'
-    AND NOT EXISTS (SELECT 1 FROM judgement n WHERE n.supersedes = j.id)
-  GROUP BY u.id, u.name, u.kind ORDER BY COUNT(*) DESC, u.name"#;
+    AND "#,
+    in_force!(judgement j),
+    "
+  GROUP BY u.id, u.name, u.kind ORDER BY COUNT(*) DESC, u.name"
+);
 
 #[derive(Debug, FromQueryResult)]
 pub(super) struct JudgementRow {
@@ -59,8 +73,7 @@ pub(super) struct JudgementRow {
 }
 
 impl JudgementRow {
-    /// Every response of a better group over every response of a worse one, as
-    /// [`domain::judgement::Judgement::preferences`] has it; with `whole`, a ranking of three or more without ties as one.
+    /// Its [`preferences`]; with `whole`, a ranking of three or more without ties as one.
     pub fn add_pairs(self, whole: bool, pairs: &mut Vec<SelectedPair>) -> Result<(), StoreError> {
         let groups: Vec<Vec<Uuid>> =
             serde_json::from_value(self.ranking).map_err(|error| StoreError::Corrupt {
@@ -91,12 +104,8 @@ impl JudgementRow {
             add(groups[0][0], groups[1][0], groups[2..].concat());
             return Ok(());
         }
-        for (index, better) in groups.iter().enumerate() {
-            for worse in groups[index + 1..].iter().flatten() {
-                for chosen in better {
-                    add(*chosen, *worse, Vec::new());
-                }
-            }
+        for (chosen, rejected) in preferences(&groups) {
+            add(chosen, rejected, Vec::new());
         }
         Ok(())
     }
