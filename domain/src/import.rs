@@ -177,3 +177,15 @@ impl fmt::Display for ImportReport {
         )
     }
 }
+
+/// The name of the annotator that stands for a file: its own, without the endings.
+pub fn dataset_name(file: &str) -> String {
+    let mut name = file;
+    for ending in [".gz", ".zip", ".jsonl", ".json", ".ndjson", ".csv", ".tsv"] {
+        name = name.strip_suffix(ending).unwrap_or(name);
+    }
+    match name.trim() {
+        "" => "dataset".to_owned(),
+        name => name.chars().take(120).collect(),
+    }
+}

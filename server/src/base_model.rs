@@ -16,7 +16,7 @@ use std::{
 use reward_model::backbone_folder;
 use sha2::{Digest, Sha256};
 
-use crate::{hub::is_offline, words::without_codes};
+use crate::{data_folder, hub::is_offline, words::without_codes};
 
 /// Its name on the hub.
 pub const NAME: &str = "sentence-transformers/all-MiniLM-L6-v2";
@@ -87,7 +87,7 @@ impl BaseModel {
     pub fn new(data_dir: &Path, given: Option<PathBuf>) -> BaseModel {
         BaseModel {
             given,
-            home: data_dir.join("models/base/all-MiniLM-L6-v2"),
+            home: data_folder::base_model(data_dir),
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 
 use crate::{
-    address,
+    address, data_folder,
     network::{self, Network},
     private_files,
 };
@@ -106,7 +106,7 @@ impl Config {
     pub fn database_url(&self) -> String {
         self.database_url
             .clone()
-            .unwrap_or_else(|| format!("sqlite:{}", self.data_dir.join("touchstone.db").display()))
+            .unwrap_or_else(|| format!("sqlite:{}", data_folder::database(&self.data_dir).display()))
     }
 
     /// The database's URL without name and password.

@@ -11,7 +11,7 @@ use std::{
 use domain::{import::ImportRequest, job::JobKind};
 use store::Store;
 
-use crate::routes::import::uploads_dir;
+use crate::data_folder::uploads;
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -39,7 +39,7 @@ pub async fn keep_house(store: Store, data_dir: PathBuf) {
 
 /// Removes uploads of at least this age that no job waits for; says how many.
 async fn remove_orphans(store: &Store, data_dir: &Path, age: Duration) -> anyhow::Result<u64> {
-    let folder = uploads_dir(data_dir)?;
+    let folder = uploads(data_dir)?;
     if !folder.exists() {
         return Ok(0);
     }
@@ -76,7 +76,7 @@ mod tests {
     async fn only_uploads_that_no_job_waits_for_go() {
         let db = TestDb::sqlite().await;
         let data = std::env::temp_dir().join(format!("touchstone-house-{}", uuid::Uuid::new_v4().simple()));
-        let folder = uploads_dir(&data).unwrap();
+        let folder = uploads(&data).unwrap();
         std::fs::create_dir_all(&folder).unwrap();
         let (awaited, orphan) = (folder.join("awaited"), folder.join("orphan"));
         std::fs::write(&awaited, "{}").unwrap();

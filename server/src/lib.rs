@@ -8,6 +8,7 @@ pub mod auth;
 pub mod base_model;
 pub mod commands;
 pub mod config;
+pub mod data_folder;
 mod folder_lock;
 pub mod housekeeping;
 pub mod hub;

@@ -3,6 +3,8 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
+use crate::data_folder::PRIVATE;
+
 /// What others may do with what this program makes: nothing.
 const UMASK: libc::mode_t = 0o077;
 
@@ -22,9 +24,7 @@ pub fn close(folder: &Path) -> io::Result<()> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        let is_ours =
-            name.starts_with("touchstone.db") || ["runs", "uploads", "cache"].contains(&name.as_str());
-        if is_ours {
+        if PRIVATE.iter().any(|ours| name.starts_with(ours)) {
             close_one(&path)?;
         }
     }

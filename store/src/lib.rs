@@ -6,6 +6,8 @@
 
 pub mod api_token;
 pub mod assignment;
+#[cfg(test)]
+mod begun;
 pub mod browse;
 pub mod comparison;
 pub mod correction;

@@ -1,5 +1,7 @@
 //! Training runs: made together with their job, and moved from state to state.
 
+#[cfg(test)]
+mod tests;
 mod told;
 
 use domain::{

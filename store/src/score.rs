@@ -1,5 +1,8 @@
 //! Scores that a run's model gave to responses, and how they stand to what people prefer.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 
 use domain::{

@@ -85,7 +85,10 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let mut request = ImportRequest {
         path: path.to_str().context("the file's path is not UTF-8")?.to_owned(),
-        annotator: args.annotator.clone().unwrap_or_else(|| dataset_name(&file)),
+        annotator: args
+            .annotator
+            .clone()
+            .unwrap_or_else(|| domain::import::dataset_name(&file)),
         file,
         format: args.format,
         on_error: args.on_error,
@@ -229,18 +232,6 @@ async fn import(
         () = print_progress(store, id) => {}
     }
     Ok(store.find_job(id).await?)
-}
-
-/// The name of the annotator that stands for a file: its own, without the endings.
-pub fn dataset_name(file: &str) -> String {
-    let mut name = file;
-    for ending in [".gz", ".zip", ".jsonl", ".json", ".ndjson", ".csv", ".tsv"] {
-        name = name.strip_suffix(ending).unwrap_or(name);
-    }
-    match name.trim() {
-        "" => "dataset".to_owned(),
-        name => name.chars().take(120).collect(),
-    }
 }
 
 async fn find_or_make_project(store: &Store, name: &str) -> anyhow::Result<Project> {

@@ -17,11 +17,10 @@ use uuid::Uuid;
 
 use crate::{
     config::Config,
-    hub, model,
+    data_folder, hub, model,
     reading::{ReadError, Records},
     scoring::examples,
     standalone::refused::refusal,
-    worker::jobs::train::run_folder,
 };
 
 /// Lines scored together.
@@ -71,7 +70,7 @@ const SCORED: [&str; 4] = ["prompt", "responses", "chosen", "rejected"];
 pub async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     let folder = match (args.model, args.run) {
         (Some(folder), _) => folder,
-        (None, Some(run)) => run_folder(&config.data_dir, run).join("model"),
+        (None, Some(run)) => data_folder::model(&config.data_dir, run),
         (None, None) => anyhow::bail!("give --run or --model"),
     };
     tokio::task::spawn_blocking(move || score_lines(&folder, args.precision, args.device)).await?

@@ -27,9 +27,10 @@ use super::{
 };
 use crate::{
     config::Config,
+    data_folder,
     scoring::ScoringService,
     standalone::summary::peak_memory_mib,
-    worker::{Stop, StopReason, WorkerContext, jobs::train::run_folder, live},
+    worker::{Stop, StopReason, WorkerContext, live},
 };
 
 /// The command's own flags. Learns from a project, or with --data from files alone; settings that are not given are
@@ -380,6 +381,6 @@ fn print_table(run: &Run, metrics: &Metrics, config: &Config) {
     }
     println!(
         "model              {}",
-        run_folder(&config.data_dir, run.id).join("model").display()
+        data_folder::model(&config.data_dir, run.id).display()
     );
 }

@@ -28,7 +28,7 @@ use crate::{
         Viewer,
         forms::{answer, refuse},
     },
-    commands::import::dataset_name,
+    data_folder,
     state::AppState,
 };
 
@@ -142,7 +142,7 @@ async fn receive(state: &AppState, mut form: Multipart) -> Result<(ImportRequest
     }
     let (file, path, upload) = file.ok_or_else(|| AppError::Invalid("Choose a file first.".into()))?;
     let annotator = match annotator.trim() {
-        "" => dataset_name(&file),
+        "" => domain::import::dataset_name(&file),
         name => name.chars().filter(|c| !c.is_control()).take(120).collect(),
     };
     let request = ImportRequest {
@@ -158,17 +158,9 @@ async fn receive(state: &AppState, mut form: Multipart) -> Result<(ImportRequest
     Ok((request, upload))
 }
 
-/// Where uploads wait for their import.
-///
-/// # Errors
-/// The data folder's path is empty.
-pub fn uploads_dir(data_dir: &FilePath) -> std::io::Result<PathBuf> {
-    std::path::absolute(data_dir.join("uploads"))
-}
-
 /// Streams a field to a file in the uploads folder; it is on the disk when this returns.
 async fn save(data_dir: &FilePath, mut field: Field<'_>, max: u32) -> Result<(PathBuf, Upload), AppError> {
-    let folder = uploads_dir(data_dir).map_err(AppError::internal)?;
+    let folder = data_folder::uploads(data_dir).map_err(AppError::internal)?;
     tokio::fs::create_dir_all(&folder)
         .await
         .map_err(AppError::internal)?;

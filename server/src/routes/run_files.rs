@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use crate::{
     auth::identify::{ApiError, Viewer},
+    data_folder,
     state::AppState,
-    worker::jobs::train::run_folder,
 };
 
 /// Events that one log holds at most; a run tells far fewer.
@@ -51,7 +51,7 @@ async fn predictions(
 ) -> Result<Response, ApiError> {
     viewer.may(Permission::Review)?;
     let run = state.store().find_run(id).await?;
-    let path = run_folder(&state.services.data_dir, run.id).join(PREDICTIONS);
+    let path = data_folder::run(&state.services.data_dir, run.id).join(PREDICTIONS);
     match tokio::fs::read(&path).await {
         Ok(lines) => Ok(file("application/x-ndjson", &format!("run-{id}-{PREDICTIONS}"), lines)),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(AppError::NotFound(

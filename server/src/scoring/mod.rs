@@ -19,7 +19,7 @@ use reward_model::{Example, check_recipe, longest_text};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::{base_model::BaseModel, model, worker::jobs::train::run_folder};
+use crate::{base_model::BaseModel, data_folder, model};
 
 /// Requests that may wait; one more is told to come back later.
 const QUEUE: usize = 64;
@@ -127,7 +127,7 @@ impl Scoring for ScoringService {
     fn score(&self, run: Uuid, items: Vec<ScoreItem>) -> Answer<Result<ItemScores, ScoringError>> {
         let service = self.clone();
         Box::pin(async move {
-            let model_dir = run_folder(&service.shared.data_dir, run).join("model");
+            let model_dir = data_folder::model(&service.shared.data_dir, run);
             if !tokio::fs::try_exists(&model_dir).await.unwrap_or(false) {
                 return Err(ScoringError::NoModel);
             }
@@ -196,7 +196,7 @@ mod tests {
         let data_dir = std::env::temp_dir().join(format!("touchstone-scoring-{}", Uuid::new_v4()));
         let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reward_model/tests/fixtures/tiny");
         let run = Uuid::new_v4();
-        let model = run_folder(&data_dir, run).join("model");
+        let model = data_folder::model(&data_dir, run);
         std::fs::create_dir_all(&model).unwrap();
         for name in ["config.json", "tokenizer.json"] {
             std::fs::copy(tiny.join(name), model.join(name)).unwrap();

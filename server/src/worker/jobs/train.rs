@@ -18,11 +18,11 @@ use reward_model::{TrainError, TrainOutcome, TrainRequest};
 use serde_json::json;
 use store::{StoreError, job::Outcome, run::RunEnd};
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
 
 use self::recorder::Recorder;
 use crate::{
     base_model::BaseModel,
+    data_folder,
     folder_lock::FolderLock,
     worker::{Ending, INTERNAL, JobContext, StopReason, is_lease_lost, live::Here},
 };
@@ -41,16 +41,6 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Failure {
         Failure::Internal(error.into())
     }
-}
-
-/// The folder of a run: its pairs, checkpoints, and in the end its model.
-pub fn run_folder(data_dir: &Path, run: Uuid) -> PathBuf {
-    data_dir.join("runs").join(run.to_string())
-}
-
-/// The folder of embeddings, which all runs share.
-fn cache_folder(data_dir: &Path) -> PathBuf {
-    data_dir.join("cache").join("embeddings")
 }
 
 /// Trains the run that the job names.
@@ -136,7 +126,7 @@ impl Training<'_> {
     /// Trains, or goes on with it, and gives the model's folder.
     async fn train(&self, base: &Path) -> Result<Option<(PathBuf, Metrics)>, Failure> {
         let worker = &self.context.worker;
-        let run_dir = run_folder(&worker.data_dir, self.run.id);
+        let run_dir = data_folder::run(&worker.data_dir, self.run.id);
         let Some(lock) = self.lock(&run_dir).await? else {
             return Ok(None);
         };
@@ -150,7 +140,7 @@ impl Training<'_> {
             train: frozen.train,
             held_out: frozen.held_out,
             run_dir,
-            cache_dir: cache_folder(&worker.data_dir),
+            cache_dir: data_folder::embeddings(&worker.data_dir),
             threads: None,
         };
         let (events, mut told) = mpsc::unbounded_channel();

@@ -7,7 +7,8 @@ use recipe::Method;
 use reward_model::{Example, ModelError, Scorer};
 use store::score::scored_projects;
 
-use super::{Failure, RECORD, Training, cache_folder};
+use super::{Failure, RECORD, Training};
+use crate::data_folder;
 use crate::model;
 
 /// Responses per step: between two steps the job can be stopped.
@@ -33,7 +34,7 @@ pub async fn score_responses(
     }
     training.tell(vec![RunEvent::Scoring { done, of }]).await;
     let (folder, base) = (model_dir.to_owned(), base.to_owned());
-    let cache = cache_folder(&training.context.worker.data_dir);
+    let cache = data_folder::embeddings(&training.context.worker.data_dir);
     let load = move || Scorer::load(&folder)?.with_cache(&cache, &base);
     let scorer = Arc::new(tokio::task::spawn_blocking(load).await??);
     let step = match run.settings.method {
