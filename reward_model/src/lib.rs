@@ -4,7 +4,7 @@
 //! folder that Python opens too, emitting [`Event`]s on the way and obeying a stop flag; called again with the same run
 //! folder, it goes on from the last checkpoint. A [`Scorer`] gives rewards with such a folder.
 //!
-//! Everything here is synchronous and computes on the CPU, or with the feature `cuda` on an NVIDIA GPU ([`Device`]). On the CPU
+//! Everything here is synchronous and computes on the CPU, or with the feature `cuda` on an NVIDIA GPU ([`recipe::Device`]). On the CPU
 //! numbers do not depend on the number of cores: work is cut into the same parts everywhere and added up in the same order.
 
 #![warn(missing_docs)]
