@@ -16,12 +16,25 @@ pub type ItemScores = Vec<Vec<Scored>>;
 
 /// Asks trained models, and knows how they are trained.
 pub trait Scoring: Send + Sync {
-    /// The settings that a method starts from.
-    fn defaults(&self, method: Method) -> Recipe;
+    /// The settings that a method starts from where a run names this base model; empty for the installation's own.
+    fn defaults(&self, method: Method, base: &str) -> Recipe;
+    /// Base models that a run may be trained on, the installation's own first.
+    fn bases(&self) -> Vec<Base>;
     /// Whether training takes these settings; else which not, and why.
     fn check(&self, settings: &Recipe) -> Result<(), Refusal>;
     /// Scores items with the model of a run that is done.
     fn score(&self, run: Uuid, items: Vec<ScoreItem>) -> Answer<Result<ItemScores, ScoringError>>;
+}
+
+/// A base model on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// What a run's settings name it; empty for the installation's own.
+    pub name: String,
+    /// Its size, longest text and languages, for people.
+    pub what: String,
+    /// Its words are English.
+    pub reads_english_alone: bool,
 }
 
 /// Why there are no scores.

@@ -44,6 +44,8 @@ pub enum Kind {
     Names,
     /// A processor or GPU.
     Device,
+    /// The name of a base model.
+    Base,
 }
 
 /// A setting that training does not take.
@@ -154,6 +156,7 @@ impl Kind {
                 "no" | "false" => Ok(json!(false)),
                 _ => Err(not("yes or no")),
             },
+            Kind::Base => Ok(json!(text)),
             Kind::Choice(choices) if choices.contains(&text) => Ok(json!(text)),
             Kind::Choice(choices) => Err(not(&choices.join(" or "))),
             Kind::Device => match text.parse::<Device>() {

@@ -66,6 +66,8 @@ fn deep(recipe: &Recipe) -> bool {
 /// All of them.
 #[rustfmt::skip]
 pub const SETTINGS: &[Setting] = &[
+    setting(WhatLearns, ("base_model", Kind::Base), "Base model",
+        "What learns, or what a head is put on. Choose another when prompts are in a language that it does not read, or to go on from a model trained here."),
     setting(WhatLearns, ("ensemble", Whole), "Heads side by side",
         "Each learns from its own resampling of the pairs, and their spread tells how sure the reward is. Try 5 when you want to know.")
         .only(&[Head])

@@ -91,6 +91,12 @@ impl BaseModel {
         }
     }
 
+    /// What it is called: its name on the hub, or the folder that the configuration names.
+    pub fn name(&self) -> String {
+        let folder = self.given.as_deref().and_then(Path::file_name);
+        folder.map_or_else(|| NAME.to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+
     /// The folder of the model, if it is there.
     pub fn folder(&self) -> Option<&Path> {
         let folder = self.given.as_deref().unwrap_or(&self.home);

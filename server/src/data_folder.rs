@@ -36,9 +36,14 @@ pub fn embeddings(data_dir: &Path) -> PathBuf {
     data_dir.join(CACHE).join("embeddings")
 }
 
+/// Base models that runs may name by the names of their folders.
+pub fn models(data_dir: &Path) -> PathBuf {
+    data_dir.join(MODELS)
+}
+
 /// The base model, where no other folder is named.
 pub fn base_model(data_dir: &Path) -> PathBuf {
-    data_dir.join(MODELS).join("base/all-MiniLM-L6-v2")
+    models(data_dir).join("base/all-MiniLM-L6-v2")
 }
 
 /// Where uploads wait for their import; absolute, because a job names it and may be done from another folder.

@@ -52,6 +52,11 @@ pub fn find_or_fetch(model: &Path) -> anyhow::Result<PathBuf> {
     fetch(cache, endpoint, name).with_context(|| format!("cannot fetch {name} from the Hugging Face hub"))
 }
 
+/// The folder of a model of the hub, if the cache holds all of it.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    cached(&Cache::from_env(), name)
+}
+
 /// A model to score with on a device, by its folder or its name on the hub.
 ///
 /// # Errors
@@ -63,7 +68,7 @@ pub fn load_scorer(model: &Path, precision: Precision, device: Device) -> anyhow
 }
 
 /// `organisation/model`, of the characters that the hub allows.
-fn is_hub_name(name: &str) -> bool {
+pub(crate) fn is_hub_name(name: &str) -> bool {
     let sound = |part: &str| {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         !part.is_empty() && !part.starts_with('.') && part.chars().all(allowed)

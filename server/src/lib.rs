@@ -6,6 +6,7 @@
 pub mod address;
 pub mod auth;
 pub mod base_model;
+mod chosen_base;
 pub mod commands;
 pub mod config;
 pub mod data_folder;

@@ -48,8 +48,7 @@ impl SettingFlags {
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
         let heading = "Settings; those not given are the method's defaults";
-        SETTINGS
-            .iter()
+        flagged()
             .map(flag)
             .fold(command, |command, flag| command.arg(flag.help_heading(heading)))
     }
@@ -62,7 +61,7 @@ impl Args for SettingFlags {
 impl FromArgMatches for SettingFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<SettingFlags, Error> {
         let mut typed = BTreeMap::new();
-        for setting in SETTINGS {
+        for setting in flagged() {
             let Some(text) = matches.get_one::<String>(setting.name) else {
                 continue;
             };
@@ -84,6 +83,11 @@ impl FromArgMatches for SettingFlags {
     }
 }
 
+/// The base model has a flag of the command's own.
+fn flagged() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| setting.kind != Kind::Base)
+}
+
 fn flag(setting: &'static Setting) -> Arg {
     let methods: Vec<&str> = setting.methods.iter().map(|method| method.as_str()).collect();
     let only = match methods.is_empty() {
@@ -102,6 +106,7 @@ fn flag(setting: &'static Setting) -> Arg {
             .default_missing_value("true"),
         Kind::Choice(words) => arg.value_name(words.join("|")),
         Kind::Names => arg.value_name("NAME,NAME"),
+        Kind::Base => arg.value_name("NAME"),
         Kind::Device => arg.value_name("cpu|cuda|cuda:1"),
     }
 }

@@ -1,6 +1,6 @@
 //! `touchstone train`.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, bail};
 use app::{
@@ -231,7 +231,11 @@ async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> a
     let scoring = ScoringService::on(&config.data_dir, config.base_model.clone());
     let method = args.method.unwrap_or_default();
     args.settings.check_method(method)?;
-    let settings = settings(&scoring, method, &args.settings)?;
+    let base = args.files.base.as_deref().map_or("".into(), Path::to_string_lossy);
+    let settings = Recipe {
+        base_model: base.as_ref().into(),
+        ..scoring.defaults(method, &base).with(args.settings.given()?)?
+    };
     scoring.check(&settings)?;
     Ok(NewRun {
         project_id,
@@ -250,11 +254,6 @@ async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> a
         settings,
         created_by: None,
     })
-}
-
-/// The method's settings with those that are given.
-fn settings(scoring: &ScoringService, method: Method, given: &SettingFlags) -> anyhow::Result<Recipe> {
-    Ok(scoring.defaults(method).with(given.given()?)?)
 }
 
 /// Of a hundred prompts, how many are held out.

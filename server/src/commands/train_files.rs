@@ -37,14 +37,10 @@ pub struct FileArgs {
     /// Learn from files instead of a project, in the forms that import takes: JSON lines, a JSON list or a table, plain, gzip or zip.
     #[arg(long, num_args = 1.., value_name = "FILE", requires = "out")]
     data: Vec<PathBuf>,
-    /// Folder of the base model, or its name on the Hugging Face hub [default: as --config or --base-model say].
-    #[arg(
-        long,
-        value_name = "NAME|FOLDER",
-        requires = "data",
-        conflicts_with = "project"
-    )]
-    base: Option<PathBuf>,
+    /// Folder of the base model, or its name on the Hugging Face hub [default: as --config or --base-model say]. With --project the
+    /// identifier of a run whose model goes on, a folder among the data folder's models, or a name on the hub.
+    #[arg(long, value_name = "NAME|FOLDER", conflicts_with = "resume")]
+    pub base: Option<PathBuf>,
     /// TOML with settings by the engine's names, such as `epochs = 2`; flags win over it.
     #[arg(long, value_name = "FILE", requires = "data", conflicts_with = "project")]
     config: Option<PathBuf>,

@@ -12,14 +12,14 @@ use std::{
     },
 };
 
-use app::scoring::{Answer, ItemScores, Scoring, ScoringError};
+use app::scoring::{Answer, Base, ItemScores, Scoring, ScoringError};
 use domain::score::{ScoreItem, Scored};
 use recipe::{Method, Recipe, Refusal};
 use reward_model::{Example, check_recipe, longest_text};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::{base_model::BaseModel, data_folder, model};
+use crate::{base_model::BaseModel, chosen_base, data_folder, model};
 
 /// Requests that may wait; one more is told to come back later.
 const QUEUE: usize = 64;
@@ -104,19 +104,30 @@ impl ScoringService {
 }
 
 impl Scoring for ScoringService {
-    fn defaults(&self, method: Method) -> Recipe {
-        let mut settings = Recipe::of(method);
+    fn defaults(&self, method: Method, base: &str) -> Recipe {
+        let Shared { data_dir, base: own, .. } = &*self.shared;
+        let settings = Recipe::of(method);
         // The default is for models that read as much; others read what they can.
-        let longest = self
-            .shared
-            .base
-            .folder()
-            .and_then(|folder| longest_text(folder).ok());
-        settings.max_tokens = longest.map_or(settings.max_tokens, |longest| longest.min(settings.max_tokens));
-        settings
+        let longest = chosen_base::longest(base, data_dir, own).unwrap_or(settings.max_tokens);
+        Recipe {
+            max_tokens: longest.min(settings.max_tokens),
+            ..settings
+        }
+    }
+
+    fn bases(&self) -> Vec<Base> {
+        chosen_base::offered(&self.shared.data_dir, &self.shared.base)
     }
 
     fn check(&self, settings: &Recipe) -> Result<(), Refusal> {
+        let Shared { data_dir, base: own, .. } = &*self.shared;
+        let name = settings.base_model.to_string_lossy();
+        if let Some(reason) = chosen_base::refusal(&name, data_dir, own) {
+            return Err(Refusal {
+                setting: "base_model",
+                reason,
+            });
+        }
         check_recipe(&Recipe {
             // It is found at the start.
             base_model: "base".into(),
@@ -238,15 +249,15 @@ mod tests {
     fn a_base_model_that_reads_less_gives_the_form_what_it_reads() {
         let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reward_model/tests/fixtures/tiny");
         let service = ScoringService::on(Path::new("."), Some(tiny));
-        assert_eq!(service.defaults(Method::Full).max_tokens, 96);
+        assert_eq!(service.defaults(Method::Full, "").max_tokens, 96);
         let missing = ScoringService::on(Path::new("."), Some("nowhere".into()));
-        assert_eq!(missing.defaults(Method::Full).max_tokens, 512);
+        assert_eq!(missing.defaults(Method::Full, "").max_tokens, 512);
     }
 
     #[test]
     fn a_setting_out_of_range_is_named() {
         let service = ScoringService::new(Path::new("."));
-        let mut settings = service.defaults(Method::Full);
+        let mut settings = service.defaults(Method::Full, "");
         assert_eq!(service.check(&settings), Ok(()));
         settings.learning_rate = 3.0;
         let refused = service.check(&settings).unwrap_err().to_string();

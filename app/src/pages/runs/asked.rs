@@ -58,6 +58,7 @@ pub fn setting_rows(run: &Run) -> Vec<(&'static str, String)> {
     let of_method = SETTINGS.iter().filter(|setting| setting.is_of(settings.method));
     let others = of_method.map(|setting| {
         let value = match shown(settings, setting.name) {
+            none if none.is_empty() && setting.name == "base_model" => "this installation’s own".to_owned(),
             none if none.is_empty() => "–".to_owned(),
             value => value,
         };

@@ -1,5 +1,6 @@
 //! The runs so far, and the form that starts another: data, method, settings.
 
+mod base;
 mod data;
 mod settings;
 
@@ -11,6 +12,7 @@ use store::pair::Annotator;
 use uuid::Uuid;
 
 use self::{
+    base::{Bases, base_part},
     data::{data_part, held_out_part},
     settings::settings_part,
 };
@@ -35,6 +37,7 @@ struct Offer {
     form: TrainForm,
     counts: String,
     defaults: Vec<Recipe>,
+    bases: Bases,
     refused: Option<Refusal>,
     may_train: bool,
 }
@@ -75,12 +78,13 @@ pub fn TrainPage() -> impl IntoView {
             others,
             annotators: store.list_annotators(project.id).await?,
             runs: store.list_runs(project.id, RUNS).await?,
+            bases: Bases::of(&form, services.scoring.bases(), store.offer_filters(project.id).await?.languages),
             refused: form.settings(&*services.scoring).err(),
             form,
             counts,
             defaults: Method::ALL
                 .iter()
-                .map(|method| services.scoring.defaults(*method))
+                .map(|method| services.scoring.defaults(*method, ""))
                 .collect(),
             may_train: viewer.role.may(Permission::Train),
             project,
@@ -117,6 +121,8 @@ fn train_form(offer: Offer) -> impl IntoView {
         form,
         counts,
         defaults,
+        bases,
+        runs,
         refused,
         ..
     } = offer;
@@ -129,6 +135,7 @@ fn train_form(offer: Offer) -> impl IntoView {
                 {held_out_part(&form, others)}
                 {method_part(&form)}
             </div>
+            {base_part(bases, &runs)}
             {settings_part(&form, &defaults, refused.as_ref())}
             <div class="train-bar card">
                 <DataCount project=project.id start=counts />

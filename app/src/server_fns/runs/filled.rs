@@ -28,7 +28,7 @@ impl TrainForm {
             percent,
             split_seed,
             method: run.settings.method.as_str().to_owned(),
-            settings: recipe::differing(&run.settings, &scoring.defaults(run.settings.method)),
+            settings: recipe::differing(&run.settings, &scoring.defaults(run.settings.method, &run.settings.base_model.to_string_lossy())),
         }
     }
 
@@ -41,9 +41,14 @@ impl TrainForm {
                 setting: "method",
                 reason: unknown.to_string(),
             })?;
-        let settings = recipe::read(&scoring.defaults(method), &self.settings)?;
+        let settings = recipe::read(&scoring.defaults(method, self.base()), &self.settings)?;
         scoring.check(&settings)?;
         Ok(settings)
+    }
+
+    /// The base model that is named; empty for the installation's own.
+    pub fn base(&self) -> &str {
+        self.settings.get("base_model").map_or("", |name| name.trim())
     }
 
     /// The address of the page that shows the form as it is filled in.

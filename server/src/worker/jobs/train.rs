@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::recorder::Recorder;
 use crate::{
     base_model::BaseModel,
+    chosen_base,
     data_folder,
     folder_lock::FolderLock,
     worker::{Ending, INTERNAL, JobContext, StopReason, is_lease_lost, live::Here},
@@ -208,13 +209,17 @@ impl Training<'_> {
 
     async fn base_model(&self) -> Result<PathBuf, Failure> {
         let worker = &self.context.worker;
-        let base = BaseModel::new(&worker.data_dir, worker.base_model.clone());
-        if base.folder().is_none() {
+        let (data_dir, own) = (
+            worker.data_dir.clone(),
+            BaseModel::new(&worker.data_dir, worker.base_model.clone()),
+        );
+        let name = self.run.settings.base_model.to_string_lossy().into_owned();
+        if chosen_base::longest(&name, &data_dir, &own).is_none() {
             let text = "Fetches the base model; this happens once.".into();
             self.tell(vec![RunEvent::Note { text }]).await;
         }
-        let found = tokio::task::spawn_blocking(move || base.fetch()).await?;
-        found.map_err(|error| Failure::Sentence(error.to_string()))
+        let found = tokio::task::spawn_blocking(move || chosen_base::find_or_fetch(&name, &data_dir, &own)).await?;
+        found.map_err(Failure::Sentence)
     }
 
     /// Writes events down and hands them on. What cannot be written is not worth a training; a lost lease is.

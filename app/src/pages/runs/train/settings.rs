@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use recipe::{Group, Kind, Method, Recipe, Refusal, Setting, of_group, shown};
 
+use super::base::OFFERED;
 use crate::server_fns::runs::{TrainForm, setting_field};
 
 /// All groups. One is open where something in it is typed or refused.
@@ -87,14 +88,15 @@ fn control(
     let words: &[&str] = match setting.kind {
         Kind::Choice(words) => words,
         Kind::YesNo => &["yes", "no"],
-        Kind::Whole | Kind::Decimal | Kind::Names | Kind::Device => {
+        Kind::Whole | Kind::Decimal | Kind::Names | Kind::Device | Kind::Base => {
             let mode = match setting.kind {
                 Kind::Whole => "numeric",
-                Kind::Names | Kind::Device => "text",
+                Kind::Names | Kind::Device | Kind::Base => "text",
                 _ => "decimal",
             };
+            let offered = (setting.kind == Kind::Base).then_some(OFFERED);
             return view! {
-                <input id=id name=name inputmode=mode value=typed aria-describedby=hint aria-invalid=invalid autocomplete="off" />
+                <input id=id name=name list=offered inputmode=mode value=typed aria-describedby=hint aria-invalid=invalid autocomplete="off" />
             }
             .into_any();
         }
@@ -117,6 +119,7 @@ fn default_text(setting: &Setting, defaults: &[Recipe]) -> String {
     let mut groups: Vec<(String, Vec<Method>)> = Vec::new();
     for settings in defaults.iter().filter(|settings| setting.is_of(settings.method)) {
         let value = match shown(settings, setting.name) {
+            none if none.is_empty() && setting.kind == Kind::Base => "this installation’s own".to_owned(),
             none if none.is_empty() => "none".to_owned(),
             value => value,
         };
