@@ -193,7 +193,16 @@ async fn duplicate_with_changes(owner: &Browser, run: &str) -> Result<String> {
         "what was typed is lost"
     );
     owner.fill("Learning rate", "0.02").await?;
+    // It goes on from the model of the first.
+    let base = run.rsplit('/').next().unwrap_or_default();
+    owner
+        .reads("all-MiniLM-L6-v2: 91 MB, reads 512 tokens, English")
+        .await?;
+    owner.toggle_fold("What learns").await?;
+    owner.fill("Base model", base).await?;
     let changed = owner.train_to_the_end().await?;
+    owner.toggle_fold("Data and settings").await?;
+    owner.reads(base).await?;
     ensure!(changed != run, "no run of its own");
     Ok(changed)
 }

@@ -215,10 +215,7 @@ mod tests {
         others.retain(|field, _| SETTINGS.iter().all(|setting| setting.field() != field));
         let mut others: Vec<&String> = others.keys().collect();
         others.sort();
-        assert_eq!(
-            others,
-            ["checkpoint_every_seconds", "method", "use_margin"]
-        );
+        assert_eq!(others, ["checkpoint_every_seconds", "method", "use_margin"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::train::Watch;
 pub(crate) struct State {
     /// Hash of configuration, pairs and base model: see `train::fingerprint`.
     pub fingerprint: String,
-    /// OptimizerState steps done.
+    /// Optimizer steps done.
     pub step: u64,
     /// Seconds of work so far, over all processes that shared the run.
     pub seconds: f64,

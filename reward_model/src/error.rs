@@ -145,7 +145,7 @@ pub enum TrainError {
         "the loss, gradient or rewards stopped being finite numbers at step {step}, in {batch}; {suggestion}"
     )]
     NotFinite {
-        /// OptimizerState step, counted from 1.
+        /// Optimizer step, counted from 1.
         step: u64,
         /// The pairs of the step, by their ids.
         batch: String,
@@ -155,7 +155,7 @@ pub enum TrainError {
     /// The loss became far greater than it was at the start.
     #[error("the loss has run away by step {step}, in {batch}; {suggestion}")]
     Diverged {
-        /// OptimizerState step, counted from 1.
+        /// Optimizer step, counted from 1.
         step: u64,
         /// The pairs of the step, by their ids.
         batch: String,

@@ -1,4 +1,4 @@
-//! A reward head on pooled embeddings, as a sentence-transformers folder describes it: PoolingModule, then Dense.
+//! A reward head on pooled embeddings, as a sentence-transformers folder describes it: Pooling, then Dense.
 
 use std::ops::Range;
 

@@ -43,7 +43,7 @@ pub struct About {
     pub alike: [usize; 2],
     /// What of their texts was left out.
     pub train_cut: Cut,
-    /// OptimizerState steps that the saved weights have behind them.
+    /// Optimizer steps that the saved weights have behind them.
     #[serde(default)]
     pub step: u64,
     /// On the held-out pairs, if there were any.

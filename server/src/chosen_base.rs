@@ -51,7 +51,11 @@ impl Chosen {
             Chosen::Kept(name) => data_folder::models(data_dir).join(name),
             Chosen::Hub(name) => hub::find(name)?,
         };
-        backbone_folder(&folder).ok()?.join("config.json").is_file().then_some(folder)
+        backbone_folder(&folder)
+            .ok()?
+            .join("config.json")
+            .is_file()
+            .then_some(folder)
     }
 }
 
@@ -86,10 +90,17 @@ pub fn longest(name: &str, data_dir: &Path, own: &BaseModel) -> Option<usize> {
 /// # Errors
 /// Why it cannot be had, as a sentence for the page.
 pub fn find_or_fetch(name: &str, data_dir: &Path, own: &BaseModel) -> Result<PathBuf, String> {
-    let unknown = || format!("The base model {name} cannot be used: it {}.", refusal(name, data_dir, own).unwrap_or_default());
+    let unknown = || {
+        format!(
+            "The base model {name} cannot be used: it {}.",
+            refusal(name, data_dir, own).unwrap_or_default()
+        )
+    };
     match Chosen::read(name) {
         Some(Chosen::Own) => own.fetch().map_err(|error| error.to_string()),
-        Some(Chosen::Hub(name)) => hub::find_or_fetch(Path::new(&name)).map_err(|error| format!("{error:#}.")),
+        Some(Chosen::Hub(name)) => {
+            hub::find_or_fetch(Path::new(&name)).map_err(|error| format!("{error:#}."))
+        }
         Some(chosen) => chosen.folder(data_dir, own).ok_or_else(unknown),
         None => Err(unknown()),
     }
@@ -97,15 +108,23 @@ pub fn find_or_fetch(name: &str, data_dir: &Path, own: &BaseModel) -> Result<Pat
 
 /// What is on this machine: the installation's own, and the folders among its models.
 pub fn offered(data_dir: &Path, own: &BaseModel) -> Vec<Base> {
+    let reads_english_alone = base_model::NAME.ends_with(&own.name());
+    let mut said = match own.folder() {
+        Some(folder) => described(folder),
+        None => vec!["fetched when the first run needs it".to_owned()],
+    };
+    if reads_english_alone {
+        said.push("English".to_owned());
+    }
     let own = Base {
         name: String::new(),
-        what: match own.folder() {
-            Some(folder) => format!("{}: {}", own.name(), described(folder).join(", ")),
-            None => format!("{}: fetched when the first run needs it", own.name()),
-        },
-        reads_english_alone: own.name() == base_model::NAME,
+        what: format!("{}: {}", own.name(), said.join(", ")),
+        reads_english_alone,
     };
-    let kept = fs::read_dir(data_folder::models(data_dir)).into_iter().flatten().flatten();
+    let kept = fs::read_dir(data_folder::models(data_dir))
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut kept: Vec<Base> = kept
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
@@ -128,12 +147,20 @@ fn described(folder: &Path) -> Vec<String> {
     let backbone = backbone_folder(folder).unwrap_or_else(|_| folder.to_owned());
     let files = fs::read_dir(&backbone).into_iter().flatten().flatten();
     let bytes: u64 = files
-        .filter(|file| file.path().extension().is_some_and(|ending| ending == "safetensors"))
+        .filter(|file| {
+            file.path()
+                .extension()
+                .is_some_and(|ending| ending == "safetensors")
+        })
         .filter_map(|file| fs::metadata(file.path()).ok())
         .map(|about| about.len())
         .sum();
     let mut said = vec![format!("{} MB", bytes.div_ceil(1_000_000))];
-    said.extend(longest_text(folder).ok().map(|tokens| format!("reads {tokens} tokens")));
+    said.extend(
+        longest_text(folder)
+            .ok()
+            .map(|tokens| format!("reads {tokens} tokens")),
+    );
     let card = fs::read_to_string(folder.join("README.md")).unwrap_or_default();
     let languages = languages(&card);
     if !languages.is_empty() {
@@ -144,13 +171,18 @@ fn described(folder: &Path) -> Vec<String> {
 
 /// What a model card's YAML lists under `language`.
 fn languages(card: &str) -> Vec<&str> {
-    let mut lines = card.lines().skip(1).take_while(|line| line.trim() != "---");
+    let Some(yaml) = card.strip_prefix("---") else {
+        return Vec::new();
+    };
+    let mut lines = yaml.lines().skip(1).take_while(|line| line.trim() != "---");
     let Some(first) = lines.find_map(|line| line.strip_prefix("language:")) else {
         return Vec::new();
     };
     let of_list = lines.map_while(|line| line.trim_start().strip_prefix("- "));
     let inline = first.trim().trim_matches(['[', ']']).split(',');
-    let all = inline.chain(of_list).map(|language| language.trim().trim_matches(['"', '\'']));
+    let all = inline
+        .chain(of_list)
+        .map(|language| language.trim().trim_matches(['"', '\'']));
     all.filter(|language| !language.is_empty()).take(20).collect()
 }
 
@@ -163,7 +195,10 @@ mod tests {
         let run = Uuid::from_u128(7);
         for (name, chosen) in [
             ("", Some(Chosen::Own)),
-            ("intfloat/multilingual-e5-small", Some(Chosen::Hub("intfloat/multilingual-e5-small".into()))),
+            (
+                "intfloat/multilingual-e5-small",
+                Some(Chosen::Hub("intfloat/multilingual-e5-small".into())),
+            ),
             ("my-model", Some(Chosen::Kept("my-model".into()))),
             (&run.to_string(), Some(Chosen::Trained(run))),
             ("..", None),
@@ -179,7 +214,10 @@ mod tests {
     #[test]
     fn languages_are_those_of_the_card() {
         assert_eq!(languages("---\nlanguage: en\n---\n"), ["en"]);
-        assert_eq!(languages("---\nlicense: mit\nlanguage:\n- ar\n- \"de\"\ntags:\n- x\n---\n"), ["ar", "de"]);
+        assert_eq!(
+            languages("---\nlicense: mit\nlanguage:\n- ar\n- \"de\"\ntags:\n- x\n---\n"),
+            ["ar", "de"]
+        );
         assert_eq!(languages("---\nlanguage: [ar, de]\n---\n"), ["ar", "de"]);
         assert_eq!(languages("# A model\nlanguage: none\n"), ["none"; 0]);
     }

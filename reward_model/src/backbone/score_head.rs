@@ -7,7 +7,7 @@ use super::dropout::Site;
 use super::layers::{Dense, LayerNorm};
 use super::ops::Activation;
 
-/// PoolingModule, perhaps a layer with an activation and a norm, then one output.
+/// Pooling, perhaps a layer with an activation and a norm, then one output.
 pub(crate) struct ScoreHead {
     pub pooling: HeadPooling,
     pub dense: Option<(Dense, Activation)>,

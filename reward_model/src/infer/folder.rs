@@ -59,7 +59,7 @@ pub(super) fn read_json(path: &Path) -> Result<Value, ModelError> {
     serde_json::from_str(&text).map_err(|error| ModelError::json(path, &error))
 }
 
-/// PoolingModule and Dense modules as `modules.json` lists them after the Transformer.
+/// Pooling and Dense modules as `modules.json` lists them after the Transformer.
 pub(crate) fn modules(folder: &Path, hidden: usize) -> Result<(PoolingModule, Vec<DenseLayer>), ModelError> {
     let path = folder.join(MODULES);
     let list = read_json(&path)?;
@@ -124,7 +124,7 @@ pub(crate) fn modules(folder: &Path, hidden: usize) -> Result<(PoolingModule, Ve
             }
         }
     }
-    let pooling = pooling.ok_or_else(|| ModelError::content(&path, "no PoolingModule module"))?;
+    let pooling = pooling.ok_or_else(|| ModelError::content(&path, "no Pooling module"))?;
     let mut width = pooling.width();
     for layer in &layers {
         if layer.inner != width {

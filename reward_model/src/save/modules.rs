@@ -1,4 +1,4 @@
-//! sentence-transformers' folders: Transformer, PoolingModule, and dense layers down to one output.
+//! sentence-transformers' folders: Transformer, Pooling, and dense layers down to one output.
 //!
 //! The backbone lies in a folder of its own, and `config.json` beside it names a model type that nobody has: else transformers would
 //! open the whole as a classifier, with a head at random and no more than a warning.

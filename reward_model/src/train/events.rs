@@ -29,7 +29,7 @@ pub enum Event {
         train_pairs: usize,
         /// Pairs to measure on.
         held_out_pairs: usize,
-        /// OptimizerState steps in all.
+        /// Optimizer steps in all.
         steps: u64,
         /// Steps done before: above 0 when the run goes on from a checkpoint.
         first_step: u64,

@@ -8,7 +8,7 @@ use recipe::Recipe;
 pub(super) struct PairLosses<'a> {
     pub pairs: &'a [Numbers],
     pub config: &'a Recipe,
-    /// OptimizerState steps done before this one.
+    /// Optimizer steps done before this one.
     pub step: u64,
     /// 1 / the batch's sum of weights.
     pub scale: f64,

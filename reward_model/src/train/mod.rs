@@ -103,7 +103,7 @@ pub enum TrainOutcome {
     },
     /// The stop flag was raised; the same request goes on from here.
     Stopped {
-        /// OptimizerState steps done.
+        /// Optimizer steps done.
         step: u64,
     },
 }

@@ -25,7 +25,7 @@ pub(crate) struct Watch {
 /// An evaluation and its step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// OptimizerState steps done.
+    /// Optimizer steps done.
     pub step: u64,
     /// What was found.
     pub metrics: Metrics,

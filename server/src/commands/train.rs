@@ -231,7 +231,11 @@ async fn new_run(store: &Store, config: &Config, project: &str, args: Args) -> a
     let scoring = ScoringService::on(&config.data_dir, config.base_model.clone());
     let method = args.method.unwrap_or_default();
     args.settings.check_method(method)?;
-    let base = args.files.base.as_deref().map_or("".into(), Path::to_string_lossy);
+    let base = args
+        .files
+        .base
+        .as_deref()
+        .map_or("".into(), Path::to_string_lossy);
     let settings = Recipe {
         base_model: base.as_ref().into(),
         ..scoring.defaults(method, &base).with(args.settings.given()?)?

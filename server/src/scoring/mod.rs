@@ -15,7 +15,7 @@ use std::{
 use app::scoring::{Answer, Base, ItemScores, Scoring, ScoringError};
 use domain::score::{ScoreItem, Scored};
 use recipe::{Method, Recipe, Refusal};
-use reward_model::{Example, check_recipe, longest_text};
+use reward_model::{Example, check_recipe};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -105,7 +105,9 @@ impl ScoringService {
 
 impl Scoring for ScoringService {
     fn defaults(&self, method: Method, base: &str) -> Recipe {
-        let Shared { data_dir, base: own, .. } = &*self.shared;
+        let Shared {
+            data_dir, base: own, ..
+        } = &*self.shared;
         let settings = Recipe::of(method);
         // The default is for models that read as much; others read what they can.
         let longest = chosen_base::longest(base, data_dir, own).unwrap_or(settings.max_tokens);
@@ -120,7 +122,9 @@ impl Scoring for ScoringService {
     }
 
     fn check(&self, settings: &Recipe) -> Result<(), Refusal> {
-        let Shared { data_dir, base: own, .. } = &*self.shared;
+        let Shared {
+            data_dir, base: own, ..
+        } = &*self.shared;
         let name = settings.base_model.to_string_lossy();
         if let Some(reason) = chosen_base::refusal(&name, data_dir, own) {
             return Err(Refusal {

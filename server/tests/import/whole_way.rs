@@ -117,6 +117,25 @@ async fn fifty_prompts_with_two_to_nine_responses_are_ranked_train_a_head_and_co
     );
 
     let run = store.list_runs(project, 1).await.unwrap().remove(0);
+    // Another run goes on from its model; a path is no name of one.
+    let trained_on = |name: &str| {
+        let more = ["--base", name, "--name", "on"];
+        let mut command = place.command(&[&train[..], &more].concat());
+        command.env("TOUCHSTONE_BASE_MODEL", base).output().unwrap()
+    };
+    let refused = trained_on(place.0.to_str().unwrap());
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && error.contains("base_model: is neither a model trained here"),
+        "{error}"
+    );
+    let on = trained_on(&run.id.to_string());
+    assert!(on.status.success(), "{}", String::from_utf8_lossy(&on.stderr));
+    let newer = store.list_runs(project, 1).await.unwrap().remove(0);
+    assert_eq!(
+        (newer.name.as_str(), newer.settings.base_model),
+        ("on", run.id.to_string().into())
+    );
     let held_out = run.metrics.unwrap().held_out.unwrap().of;
     let predictions = format!("/runs/{}/predictions.jsonl", run.id);
     let mut reviewer = signed_in(&place, &store, "rita", Role::Reviewer).await;

@@ -78,7 +78,11 @@ pub fn TrainPage() -> impl IntoView {
             others,
             annotators: store.list_annotators(project.id).await?,
             runs: store.list_runs(project.id, RUNS).await?,
-            bases: Bases::of(&form, services.scoring.bases(), store.offer_filters(project.id).await?.languages),
+            bases: Bases::of(
+                &form,
+                services.scoring.bases(),
+                store.offer_filters(project.id).await?.languages,
+            ),
             refused: form.settings(&*services.scoring).err(),
             form,
             counts,

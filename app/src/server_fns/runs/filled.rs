@@ -28,7 +28,10 @@ impl TrainForm {
             percent,
             split_seed,
             method: run.settings.method.as_str().to_owned(),
-            settings: recipe::differing(&run.settings, &scoring.defaults(run.settings.method, &run.settings.base_model.to_string_lossy())),
+            settings: recipe::differing(
+                &run.settings,
+                &scoring.defaults(run.settings.method, &run.settings.base_model.to_string_lossy()),
+            ),
         }
     }
 

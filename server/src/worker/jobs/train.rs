@@ -22,8 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::recorder::Recorder;
 use crate::{
     base_model::BaseModel,
-    chosen_base,
-    data_folder,
+    chosen_base, data_folder,
     folder_lock::FolderLock,
     worker::{Ending, INTERNAL, JobContext, StopReason, is_lease_lost, live::Here},
 };
@@ -218,7 +217,8 @@ impl Training<'_> {
             let text = "Fetches the base model; this happens once.".into();
             self.tell(vec![RunEvent::Note { text }]).await;
         }
-        let found = tokio::task::spawn_blocking(move || chosen_base::find_or_fetch(&name, &data_dir, &own)).await?;
+        let found =
+            tokio::task::spawn_blocking(move || chosen_base::find_or_fetch(&name, &data_dir, &own)).await?;
         found.map_err(Failure::Sentence)
     }
 

@@ -26,7 +26,11 @@ impl Bases {
             !language.eq_ignore_ascii_case("en") && !language.eq_ignore_ascii_case("english")
         };
         Bases {
-            unread: languages.into_iter().filter(is_other).filter(|_| english_alone).collect(),
+            unread: languages
+                .into_iter()
+                .filter(is_other)
+                .filter(|_| english_alone)
+                .collect(),
             offered,
         }
     }
@@ -52,10 +56,9 @@ pub fn base_part(bases: Bases, runs: &[Run]) -> impl IntoView + use<> {
         .into_iter()
         .filter(|base| !base.name.is_empty())
         .map(|base| view! { <option value=base.name.clone()>{format!("{}: {}", base.name, base.what)}</option> });
-    let trained = runs
-        .iter()
-        .filter(|run| run.state == State::Done)
-        .map(|run| view! { <option value=run.id.to_string()>{format!("{}, trained here", run.name)}</option> });
+    let trained = runs.iter().filter(|run| run.state == State::Done).map(
+        |run| view! { <option value=run.id.to_string()>{format!("{}, trained here", run.name)}</option> },
+    );
     let offered: Vec<_> = kept.chain(trained).collect();
     view! {
         <p class="soft small">
@@ -82,7 +85,10 @@ mod tests {
         let offered = vec![base("", true), base("wide", false)];
         let languages = || ["en", "en-GB", "ar", "zh-Hans"].map(String::from).to_vec();
         let mut form = TrainForm::new(Uuid::nil());
-        assert_eq!(Bases::of(&form, offered.clone(), languages()).unread, ["ar", "zh-Hans"]);
+        assert_eq!(
+            Bases::of(&form, offered.clone(), languages()).unread,
+            ["ar", "zh-Hans"]
+        );
         form.settings.insert("base_model".into(), "wide".into());
         assert_eq!(Bases::of(&form, offered.clone(), languages()).unread, [""; 0]);
         form.settings.insert("base_model".into(), "some/name".into());

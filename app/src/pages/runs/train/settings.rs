@@ -18,9 +18,9 @@ pub fn settings_part(
         .collect();
     view! {
         <section class="stack tight" aria-labelledby="train-settings">
-            <h2 id="train-settings">"Recipe"</h2>
+            <h2 id="train-settings">"Settings"</h2>
             <p class="soft small">
-                "What is left empty takes the method’s default. Recipe of other methods than the chosen one are left out."
+                "What is left empty takes the method’s default. Settings of other methods than the chosen one are left out."
             </p>
             {groups}
         </section>
