@@ -175,6 +175,23 @@ fn fields_of_a_line_and_an_ensembles_spread_are_handed_on_by_score() {
 }
 
 #[test]
+fn a_broken_line_is_answered_in_its_place_and_the_others_are_scored() {
+    let place = Place::new();
+    place.file("train.jsonl", lines(12));
+    place.done("train --data train.jsonl --out out");
+    let input = lines(1) + "{\"prompt\": \"cut off\n" + &lines(2);
+    let (ok, told, error) = place.score(&input);
+    let answers: Vec<Value> = told
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(answers.len(), 4, "{told}");
+    let is_error: Vec<bool> = answers.iter().map(|answer| answer["error"].is_string()).collect();
+    assert_eq!(is_error, [false, true, false, false], "{told}");
+    assert!(!ok && error.contains("standard input:2"), "{error}");
+}
+
+#[test]
 fn files_are_measured_each_and_together_and_pairs_one_by_one() {
     let place = Place::new();
     place.file("train.jsonl", lines(30));

@@ -83,6 +83,18 @@ fn the_command_asks_what_is_made_and_makes_as_many_as_it_told() {
     assert!(error.contains("--pairs-per-prompt"), "{error}");
 }
 
+/// The demo's own file is of the commonest shape, too.
+#[test]
+fn the_demos_own_file_goes_in() {
+    let place = Place::new();
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/demo/demo.jsonl");
+    let (ok, report, error) = place.import(demo.as_ref(), &["--make", "all-pairs"]);
+    assert!(
+        ok && report.contains("50 new prompts, 200 new responses, 300 new comparisons"),
+        "{report}{error}"
+    );
+}
+
 #[test]
 fn lines_that_cannot_be_compared_are_named() {
     let place = Place::new();

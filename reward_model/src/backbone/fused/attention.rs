@@ -1,7 +1,7 @@
 //! Attention of one head of one text, block of queries by block, the scores computed again on the way back (Dao et al. 2022,
 //! "FlashAttention", without the tiling of keys: a block's scores stay in the second-level cache).
 
-use super::super::kernels::units::{Left, Panels, Rows, Turned, Write, multiply};
+use super::super::kernels::units::{Left, Panels, Rows, Transposed, Write, multiply};
 use super::super::kernels::{exponentials, row_dots, score_gradients};
 use recipe::Precision;
 
@@ -18,7 +18,7 @@ pub(super) struct HeadScratch {
     values: Rows,
     douts: Rows,
     left: Rows,
-    turned: Turned,
+    transposed: Transposed,
     keys_as_columns: Panels,
     values_as_rows: Panels,
     values_as_columns: Panels,
@@ -154,7 +154,7 @@ impl Head {
                 scores,
                 slopes,
                 left,
-                turned,
+                transposed,
                 block_rows,
                 dots,
                 douts,
@@ -179,14 +179,14 @@ impl Head {
                 |i, row| left.round(i, row),
             );
             let block = [rows, self.size];
-            turned.fill(self.precision, scores, [rows, self.keys], width);
+            transposed.fill(self.precision, scores, [rows, self.keys], width);
             block_rows.fill(self.precision, &dcontext[at..], block, self.context_stride);
             // The first block finds whatever was there before.
             let write = if from == 0 { Write::Over } else { Write::Add };
-            multiply(&mut dqkv[v..], self.stride, turned.left(), block_rows, write);
-            turned.fill(self.precision, slopes, [rows, self.keys], width);
+            multiply(&mut dqkv[v..], self.stride, transposed.left(), block_rows, write);
+            transposed.fill(self.precision, slopes, [rows, self.keys], width);
             block_rows.fill(self.precision, &qkv[q + from * self.stride..], block, self.stride);
-            multiply(&mut dqkv[k..], self.stride, turned.left(), block_rows, write);
+            multiply(&mut dqkv[k..], self.stride, transposed.left(), block_rows, write);
             let left = left.expected(self.precision, slopes, [rows, self.keys], width);
             let to = &mut dqkv[q + from * self.stride..];
             multiply(to, self.stride, left, &scratch.keys_as_rows, Write::Over);

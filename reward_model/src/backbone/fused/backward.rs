@@ -290,10 +290,10 @@ impl LayerBackward<'_> {
             return;
         }
         let rows = dy.len().div_ceil(stride);
-        let (turned, panels) = (&mut self.scratch.turned, &self.scratch.panels);
-        turned.fill(self.fused.precision, dy, [rows, outer], stride);
+        let (transposed, panels) = (&mut self.scratch.transposed, &self.scratch.panels);
+        transposed.fill(self.fused.precision, dy, [rows, outer], stride);
         let (inner, to) = (panels.columns(), &mut self.to.weights);
-        multiply(&mut to[weight], inner, turned.left(), panels, Write::Add);
+        multiply(&mut to[weight], inner, transposed.left(), panels, Write::Add);
         kernels::add_rows(&mut to[bias], dy, rows, stride);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::Floats;
 use super::super::kernels;
-use super::super::kernels::units::{Panels, Rows, Turned, Write, multiply};
+use super::super::kernels::units::{Panels, Rows, Transposed, Write, multiply};
 use super::super::lora::{mask, names, scale};
 use super::super::weights::Weights;
 use super::Gradients;
@@ -76,7 +76,7 @@ pub(super) struct Branch {
 #[derive(Default)]
 pub(super) struct BranchScratch {
     left: Rows,
-    turned: Turned,
+    transposed: Transposed,
     panels: Panels,
     dropped: Vec<f32>,
     low: Vec<f32>,
@@ -135,10 +135,10 @@ impl Branch {
         self.lower(precision, x, scratch);
         // B itself is not scaled, so its gradient is what the product is scaled by.
         scratch.low.iter_mut().for_each(|low| *low *= self.places.scale);
-        scratch.turned.fill(precision, dy, [rows, outer], stride);
+        scratch.transposed.fill(precision, dy, [rows, outer], stride);
         scratch.panels.fill(precision, &scratch.low, [rows, rank], rank);
         let db = &mut to.weights[self.places.b];
-        multiply(db, rank, scratch.turned.left(), &scratch.panels, Write::Add);
+        multiply(db, rank, scratch.transposed.left(), &scratch.panels, Write::Add);
 
         scratch.left.fill_part(precision, dy, [rows, outer], stride);
         scratch.dlow.resize(rows * rank, 0.0);
@@ -154,10 +154,12 @@ impl Branch {
         } else {
             x
         };
-        scratch.turned.fill(precision, &scratch.dlow, [rows, rank], rank);
+        scratch
+            .transposed
+            .fill(precision, &scratch.dlow, [rows, rank], rank);
         scratch.panels.fill(precision, seen, [rows, inner], inner);
         let da = &mut to.weights[self.places.a];
-        multiply(da, inner, scratch.turned.left(), &scratch.panels, Write::Add);
+        multiply(da, inner, scratch.transposed.left(), &scratch.panels, Write::Add);
 
         let Some(dx) = dx else { return };
         scratch.left.fill(precision, &scratch.dlow, rank);

@@ -17,7 +17,7 @@ mod shared;
 use super::batch::{Batch, Reads};
 use super::dropout::{Mask, Site};
 use super::kernels;
-use super::kernels::units::{Panels, Rows, Turned};
+use super::kernels::units::{Panels, Rows, Transposed};
 use super::post_norm::{Names, Sizes};
 use super::weights::Weights;
 use attention::HeadScratch;
@@ -81,7 +81,7 @@ pub(crate) struct Scratch {
     y: Vec<f32>,
     left: Rows,
     panels: Panels,
-    turned: Turned,
+    transposed: Transposed,
     rows: Vec<f32>,
     /// Gradients, for the backward pass.
     wide: Vec<f32>,

@@ -4,15 +4,15 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::share;
-use super::unit_tile::WIDE;
+use super::unit_tile::NR;
 use super::unit_write::bits;
-use super::units::{Left, Panels, Rows, Turned, Write, multiply_columns};
+use super::units::{Left, Panels, Rows, Transposed, Write, multiply_columns};
 use recipe::Precision;
 
 #[derive(Default)]
 struct Sides {
     left: Rows,
-    turned: Turned,
+    transposed: Transposed,
     right: Rows,
     panels: Panels,
 }
@@ -54,7 +54,7 @@ fn by_columns(
         start: out.as_mut_ptr(),
         stride: columns,
     };
-    share::parts(columns, WIDE, &|part| {
+    share::parts(columns, NR, &|part| {
         with_sides(|sides| {
             fill(part.clone(), sides);
             let own = write.of_columns(part.clone());
@@ -118,8 +118,8 @@ pub(crate) fn transposed_by_rows(
     write: Write,
 ) {
     with_sides(|sides| {
-        sides.turned.fill(precision, x, [inner, n], n);
-        by_columns(y, outer, sides.turned.left(), write, |part, sides| {
+        sides.transposed.fill(precision, x, [inner, n], n);
+        by_columns(y, outer, sides.transposed.left(), write, |part, sides| {
             fill_columns(precision, w, [inner, outer], part, sides);
         });
     });

@@ -1,6 +1,6 @@
 //! Left sides of products over units.
 
-use super::unit_tile::TALL;
+use super::unit_tile::MR;
 use super::unit_write::{bits, floats, interleave, write_row};
 use recipe::Precision;
 
@@ -140,7 +140,7 @@ impl<'a> Left<'a> {
             data,
             rows,
             units,
-            tile_stride: TALL * stride,
+            tile_stride: MR * stride,
             row_stride: stride,
             unit_stride: 1,
         }
@@ -149,7 +149,7 @@ impl<'a> Left<'a> {
     /// Some of its rows; `from` is a multiple of a tile's height where tiles lie apart.
     pub fn part(self, from: usize, rows: usize) -> Self {
         assert!(from + rows <= self.rows, "rows of a left side");
-        let start = from / TALL * self.tile_stride + from % TALL * self.row_stride;
+        let start = from / MR * self.tile_stride + from % MR * self.row_stride;
         Self {
             data: self.data.get(start..).unwrap_or_default(),
             rows,
@@ -160,27 +160,27 @@ impl<'a> Left<'a> {
 
 /// A left side that is the transpose of rows in memory: its tiles' units lie one after the other.
 #[derive(Default)]
-pub(crate) struct Turned {
+pub(crate) struct Transposed {
     data: Vec<u32>,
     rows: usize,
     units: usize,
 }
 
-impl Turned {
+impl Transposed {
     /// Takes in the transpose of `from`, `inner` rows of `columns` that are `stride` apart.
     pub fn fill(&mut self, precision: Precision, from: &[f32], [inner, columns]: [usize; 2], stride: usize) {
         (self.rows, self.units) = (columns, precision.units(inner));
         let units = self.units;
-        self.data.resize(columns.next_multiple_of(TALL) * units, 0);
+        self.data.resize(columns.next_multiple_of(MR) * units, 0);
         let rows = precision.rows(STRIP);
         for (first, from) in (0..inner).step_by(rows).zip(from.chunks((rows * stride).max(1))) {
             let strip = rows.min(inner - first);
-            let at = TALL * precision.units(first);
-            for (tile, to) in self.data.chunks_exact_mut((TALL * units).max(1)).enumerate() {
-                let column = tile * TALL;
-                let to = &mut to[at..][..TALL * precision.units(strip)];
-                let own = column..columns.min(column + TALL);
-                interleave::<TALL>(precision, from, [strip, stride], own, to);
+            let at = MR * precision.units(first);
+            for (tile, to) in self.data.chunks_exact_mut((MR * units).max(1)).enumerate() {
+                let column = tile * MR;
+                let to = &mut to[at..][..MR * precision.units(strip)];
+                let own = column..columns.min(column + MR);
+                interleave::<MR>(precision, from, [strip, stride], own, to);
             }
         }
     }
@@ -190,9 +190,9 @@ impl Turned {
             data: &self.data,
             rows: self.rows,
             units: self.units,
-            tile_stride: TALL * self.units,
+            tile_stride: MR * self.units,
             row_stride: 1,
-            unit_stride: TALL,
+            unit_stride: MR,
         }
     }
 }

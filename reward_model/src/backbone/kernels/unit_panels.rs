@@ -3,16 +3,16 @@
 use std::ops::Range;
 
 use super::unit_left::STRIP;
-use super::unit_tile::WIDE;
+use super::unit_tile::NR;
 use super::unit_write::interleave;
 use recipe::Precision;
 
 use super::units::InUnits;
 
 /// Units of the inner dimension that are multiplied before the result is touched: a panel of so many fills 24 kB.
-pub(super) const DEPTH: usize = 192;
+pub(super) const KC: usize = 192;
 
-/// The right side of a product: blocks of [`DEPTH`] units, in a block panels of 32 columns, in a panel unit after unit.
+/// The right side of a product: blocks of [`KC`] units, in a block panels of 32 columns, in a panel unit after unit.
 #[derive(Default)]
 pub(crate) struct Panels {
     pub(super) data: Vec<u32>,
@@ -35,10 +35,10 @@ pub(crate) struct Part<'a> {
 impl Part<'_> {
     /// Units from `from` to `to`, which one block holds, of one of its panels.
     pub(super) fn panel(&self, from: usize, to: usize, panel: usize) -> &[u32] {
-        let (all, block) = (self.panels, from / DEPTH * DEPTH);
-        let depth = DEPTH.min(all.units - block);
-        let before = block * all.columns.div_ceil(WIDE) + (self.columns.start / WIDE + panel) * depth;
-        &all.data[(before + from - block) * WIDE..(before + to - block) * WIDE]
+        let (all, block) = (self.panels, from / KC * KC);
+        let depth = KC.min(all.units - block);
+        let before = block * all.columns.div_ceil(NR) + (self.columns.start / NR + panel) * depth;
+        &all.data[(before + from - block) * NR..(before + to - block) * NR]
     }
 }
 
@@ -57,7 +57,7 @@ impl Panels {
         let units = self.precision.units(inner.start)..self.precision.units(inner.end);
         assert!(
             inner.start.is_multiple_of(2)
-                && columns.start.is_multiple_of(WIDE)
+                && columns.start.is_multiple_of(NR)
                 && units.end <= self.units
                 && columns.end <= self.columns,
             "a part of a right side"
@@ -71,7 +71,7 @@ impl Panels {
 
     /// The first column of the panel that holds this one.
     pub fn first_of_panel(column: usize) -> usize {
-        column - column % WIDE
+        column - column % NR
     }
 
     pub fn columns(&self) -> usize {
@@ -81,20 +81,20 @@ impl Panels {
     fn reshape(&mut self, precision: Precision, inner: usize, columns: usize) {
         self.precision = precision;
         (self.units, self.columns) = (precision.units(inner), columns);
-        self.data.resize(self.units * columns.next_multiple_of(WIDE), 0);
+        self.data.resize(self.units * columns.next_multiple_of(NR), 0);
     }
 
     /// Some units of all panels, as many as [`STRIP`], then the next ones: their first, how many, and a panel's first column.
     fn each(&mut self, mut f: impl FnMut(usize, usize, usize, &mut [u32])) {
-        let panels = self.columns.div_ceil(WIDE);
+        let panels = self.columns.div_ceil(NR);
         let units = self.units;
-        for (block, to) in self.data.chunks_mut((DEPTH * panels * WIDE).max(1)).enumerate() {
-            let depth = DEPTH.min(units - block * DEPTH);
+        for (block, to) in self.data.chunks_mut((KC * panels * NR).max(1)).enumerate() {
+            let depth = KC.min(units - block * KC);
             for first in (0..depth).step_by(STRIP) {
                 let strip = STRIP.min(depth - first);
-                for (panel, to) in to.chunks_exact_mut(depth * WIDE).enumerate() {
-                    let to = &mut to[first * WIDE..][..strip * WIDE];
-                    f(block * DEPTH + first, strip, panel * WIDE, to);
+                for (panel, to) in to.chunks_exact_mut(depth * NR).enumerate() {
+                    let to = &mut to[first * NR..][..strip * NR];
+                    f(block * KC + first, strip, panel * NR, to);
                 }
             }
         }
@@ -106,8 +106,8 @@ impl Panels {
         self.each(|first, strip, column, to| {
             let row = precision.rows(first);
             let rows = precision.rows(strip).min(inner - row);
-            let own = column..columns.min(column + WIDE);
-            interleave::<WIDE>(precision, &from[row * stride..], [rows, stride], own, to);
+            let own = column..columns.min(column + NR);
+            interleave::<NR>(precision, &from[row * stride..], [rows, stride], own, to);
         });
     }
 
@@ -127,8 +127,8 @@ impl Panels {
                 some.resize(count * columns, 0.0);
                 rows(row, &mut some);
             }
-            let own = column..columns.min(column + WIDE);
-            interleave::<WIDE>(precision, &some, [count, columns], own, to);
+            let own = column..columns.min(column + NR);
+            interleave::<NR>(precision, &some, [count, columns], own, to);
         });
         self.rows = some;
     }
@@ -143,14 +143,14 @@ impl Panels {
     ) {
         self.reshape(precision, inner, columns);
         self.each(|first, strip, column, to| {
-            let count = WIDE.min(columns - column);
-            if count < WIDE {
+            let count = NR.min(columns - column);
+            if count < NR {
                 to.fill(0);
             }
             for j in 0..count {
                 let row = &from[(column + j) * stride + first..][..strip];
                 for (unit, &value) in row.iter().enumerate() {
-                    to[unit * WIDE + j] = value;
+                    to[unit * NR + j] = value;
                 }
             }
         });

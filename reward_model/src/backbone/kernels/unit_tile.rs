@@ -3,9 +3,9 @@
 use recipe::Precision;
 
 /// Rows of a tile where there are 32 vector registers.
-pub(super) const TALL: usize = 12;
+pub(super) const MR: usize = 12;
 /// Columns of a tile, and of a panel.
-pub(super) const WIDE: usize = 32;
+pub(super) const NR: usize = 32;
 
 /// How a tile is computed on this processor.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub(super) unsafe fn step_tile(
     while row < rows {
         let at = Tile {
             // SAFETY: a row of the left side.
-            left: unsafe { left.add(row / TALL * tile_stride + row % TALL * row_stride) },
+            left: unsafe { left.add(row / MR * tile_stride + row % MR * row_stride) },
             row_stride,
             unit_stride,
             panel: panel.as_ptr(),
@@ -109,7 +109,7 @@ pub(super) unsafe fn step_tile(
             columns,
         };
         // SAFETY: no more rows than there are, on a processor that was asked for what is used.
-        row += unsafe { at.compute(step, (rows - row).min(TALL - row % TALL)) };
+        row += unsafe { at.compute(step, (rows - row).min(MR - row % MR)) };
     }
 }
 
@@ -163,10 +163,10 @@ impl Tile {
 unsafe fn portable<const HEIGHT: usize, const PAIRS: bool>(tile: Tile) {
     let low = |unit: u32| f32::from_bits(unit << 16);
     let high = |unit: u32| f32::from_bits(unit & 0xffff_0000);
-    let mut sums = [[0.0f32; WIDE]; HEIGHT];
+    let mut sums = [[0.0f32; NR]; HEIGHT];
     for u in 0..tile.depth {
         // SAFETY: the caller's.
-        let right = unsafe { &*tile.panel.add(u * WIDE).cast::<[u32; WIDE]>() };
+        let right = unsafe { &*tile.panel.add(u * NR).cast::<[u32; NR]>() };
         for (i, sums) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's.
             let x = unsafe { *tile.left.add(i * tile.row_stride + u * tile.unit_stride) };
@@ -193,7 +193,7 @@ unsafe fn avx2<const HEIGHT: usize, const PAIRS: bool>(tile: Tile) {
     let upper = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
     let low = |units: __m256i| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(units));
     let high = |units: __m256i| _mm256_castsi256_ps(_mm256_and_si256(units, upper));
-    let mut sums = [[_mm256_setzero_ps(); WIDE / 8]; HEIGHT];
+    let mut sums = [[_mm256_setzero_ps(); NR / 8]; HEIGHT];
     let (mut left, mut panel) = (tile.left, tile.panel);
     for _ in 0..tile.depth {
         for (i, sums) in sums.iter_mut().enumerate() {
@@ -210,9 +210,9 @@ unsafe fn avx2<const HEIGHT: usize, const PAIRS: bool>(tile: Tile) {
             }
         }
         left = left.wrapping_add(tile.unit_stride);
-        panel = panel.wrapping_add(WIDE);
+        panel = panel.wrapping_add(NR);
     }
-    let mut rows = [[0.0f32; WIDE]; HEIGHT];
+    let mut rows = [[0.0f32; NR]; HEIGHT];
     for (row, sums) in rows.iter_mut().zip(&sums) {
         for (part, sum) in row.chunks_exact_mut(8).zip(sums) {
             // SAFETY: eight lanes.
@@ -227,7 +227,7 @@ unsafe fn avx2<const HEIGHT: usize, const PAIRS: bool>(tile: Tile) {
 ///
 /// # Safety
 /// As [`step_tile`].
-unsafe fn write<const HEIGHT: usize>(tile: Tile, sums: &[[f32; WIDE]; HEIGHT]) {
+unsafe fn write<const HEIGHT: usize>(tile: Tile, sums: &[[f32; NR]; HEIGHT]) {
     for (i, sums) in sums.iter().enumerate() {
         for (j, sum) in sums.iter().enumerate().take(tile.columns) {
             // SAFETY: row i of the result, and of what is added to, is the caller's.
@@ -266,7 +266,7 @@ macro_rules! avx512_tile {
                         sums[1] = $multiply_add(x, right[1], sums[1]);
                     }
                     left = left.add(tile.unit_stride);
-                    panel = panel.add(WIDE);
+                    panel = panel.add(NR);
                 }
             }
             let masks = [0, 16].map(|from: usize| {

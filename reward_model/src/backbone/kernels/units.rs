@@ -6,10 +6,10 @@
 
 use recipe::Precision;
 
-use super::unit_panels::DEPTH;
-use super::unit_tile::{Out, Start, Step, TALL, WIDE, step_tile};
+use super::unit_panels::KC;
+use super::unit_tile::{MR, NR, Out, Start, Step, step_tile};
 
-pub(crate) use super::unit_left::{Left, Rows, Turned};
+pub(crate) use super::unit_left::{Left, Rows, Transposed};
 pub(crate) use super::unit_panels::{Panels, Part};
 
 /// How the numbers of a precision lie in units.
@@ -38,7 +38,7 @@ impl InUnits for Precision {
 }
 
 /// Rows of the left side that pass by a panel together.
-const ROWS: usize = 8 * TALL;
+const ROWS: usize = 8 * MR;
 
 /// What is done with a product.
 #[derive(Clone, Copy)]
@@ -115,7 +115,7 @@ pub(super) unsafe fn multiply_columns(to: *mut f32, stride: usize, left: Left, r
     let step = Step::of(right.panels.precision);
     let mut first = right.units.start;
     while first < right.units.end {
-        let end = right.units.end.min((first / DEPTH + 1) * DEPTH);
+        let end = right.units.end.min((first / KC + 1) * KC);
         let done = first - right.units.start;
         let start = if done > 0 {
             Some(there)
@@ -125,14 +125,14 @@ pub(super) unsafe fn multiply_columns(to: *mut f32, stride: usize, left: Left, r
         let out = Out { to, stride, start };
         for from in (0..rows).step_by(ROWS) {
             let part = left.part(from, ROWS.min(rows - from));
-            for p in 0..columns.div_ceil(WIDE) {
+            for p in 0..columns.div_ceil(NR) {
                 let panel = right.panel(first, end, p);
-                let sizes = [part.rows, end - first, WIDE.min(columns - p * WIDE)];
+                let sizes = [part.rows, end - first, NR.min(columns - p * NR)];
                 let strides = [part.tile_stride, part.row_stride, part.unit_stride];
                 // SAFETY: `part` and `out` were checked to hold these rows; a panel has 32 elements for each unit.
                 unsafe {
                     let left = part.data.as_ptr().add(done * part.unit_stride);
-                    step_tile(step, left, strides, sizes, panel, out.at(from, p * WIDE));
+                    step_tile(step, left, strides, sizes, panel, out.at(from, p * NR));
                 }
             }
         }
@@ -159,7 +159,7 @@ mod tests {
         (0..count).map(|i| number(i) as f32 / 65_536.0 - 0.5).collect()
     }
 
-    fn turned(x: &[f32], columns: usize) -> Vec<f32> {
+    fn transposed(x: &[f32], columns: usize) -> Vec<f32> {
         (0..columns)
             .flat_map(|j| x.iter().skip(j).step_by(columns).copied())
             .collect()
@@ -205,9 +205,9 @@ mod tests {
                     Precision::Bf16 => f64::from(f32::from_bits(rounded(x) & 0xffff_0000)),
                 };
                 let (mut rows, mut turned_left, mut panels) =
-                    (Rows::default(), Turned::default(), Panels::default());
+                    (Rows::default(), Transposed::default(), Panels::default());
                 rows.fill(precision, &l, k);
-                turned_left.fill(precision, &turned(&l, k), [k, m], m);
+                turned_left.fill(precision, &transposed(&l, k), [k, m], m);
                 for ways in 0..12 {
                     let left = if ways & 1 == 0 {
                         rows.left()
@@ -218,7 +218,7 @@ mod tests {
                         panels.fill(precision, &r, [k, n], n);
                     } else {
                         let mut columns = Rows::default();
-                        columns.fill(precision, &turned(&r, n), k);
+                        columns.fill(precision, &transposed(&r, n), k);
                         panels.fill_turned(precision, &columns.data, [k, n], columns.units);
                     }
                     let (stride, added) = (n + 3, vec![1.0; n]);

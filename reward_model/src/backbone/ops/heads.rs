@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::super::kernels;
-use super::super::kernels::units::{Panels, Rows, Turned, Write, multiply, multiply_part};
+use super::super::kernels::units::{Panels, Rows, Transposed, Write, multiply, multiply_part};
 use super::meeting::Span;
 use recipe::Precision;
 
@@ -100,7 +100,7 @@ pub(super) struct Scratch {
     values: Rows,
     douts: Rows,
     left: Rows,
-    turned: Turned,
+    transposed: Transposed,
     keys_as_columns: Panels,
     keys_as_rows: Panels,
     values_as_columns: Panels,
@@ -237,17 +237,17 @@ impl Head<'_> {
             p,
             ds,
             left,
-            turned,
+            transposed,
             block_rows,
             keys_as_rows,
             ..
         } = scratch;
-        turned.fill(precision, p, met, block.stride);
+        transposed.fill(precision, p, met, block.stride);
         block_rows.fill(precision, dout.from(rows.start), own, dout.stride);
-        multiply(&mut to.v[seen..], size, turned.left(), block_rows, Write::Add);
-        turned.fill(precision, ds, met, block.stride);
+        multiply(&mut to.v[seen..], size, transposed.left(), block_rows, Write::Add);
+        transposed.fill(precision, ds, met, block.stride);
         block_rows.fill(precision, self.q.from(rows.start), own, self.q.stride);
-        multiply(&mut to.k[seen..], size, turned.left(), block_rows, Write::Add);
+        multiply(&mut to.k[seen..], size, transposed.left(), block_rows, Write::Add);
         let ds = left.view(precision, ds, met, block.stride);
         let keys = keys_as_rows.part(block.keys.clone(), 0..size);
         multiply_part(&mut to.q[rows.start * size..], size, ds, keys, Write::Over);

@@ -59,7 +59,7 @@ pub(crate) struct Rope {
 }
 
 impl Rope {
-    /// x \[n, heads · size\], turned.
+    /// x \[n, heads · size\], transposed.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
         if plain::is_for(x.device()) {
             return self.plain(x);
