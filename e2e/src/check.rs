@@ -28,6 +28,20 @@ impl Browser {
         fits.and(accessible)
     }
 
+    /// At 320 px an element is seen whole, without scrolling sideways.
+    pub async fn is_within_a_phone(&self, css: &str) -> Result<()> {
+        const INSIDE: &str = "const at = document.querySelector(arguments[0]).getBoundingClientRect();\
+            return at.width > 0 && at.left >= 0 && at.right <= innerWidth;";
+        let phone = json!({ "width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": false });
+        let cdp = self.cdp();
+        cdp.send_raw("Emulation.setDeviceMetricsOverride", phone).await?;
+        let inside = self.execute(INSIDE, vec![json!(css)]).await;
+        cdp.send_raw("Emulation.clearDeviceMetricsOverride", json!({}))
+            .await?;
+        ensure!(inside?.json() == true, "{css} is not within 320 px");
+        Ok(())
+    }
+
     /// Shows pages in dark colours, or in light ones, whatever the system prefers.
     pub async fn prefer_dark(&self, dark: bool) -> Result<()> {
         let scheme = if dark { "dark" } else { "light" };

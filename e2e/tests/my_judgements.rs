@@ -33,6 +33,9 @@ async fn a_change_leads_back_to_the_list_with_a_confirmation() -> Result<()> {
     browser.reads("A is much better").await?;
     browser.reads("Because of Ёлка").await?;
     browser.check_page().await?;
+    for css in [".work-table .reason", ".work-table td > a"] {
+        browser.is_within_a_phone(css).await?;
+    }
     browser.fill("Search", "ёлка").await?;
     browser.choose("Show", "flagged").await?;
     browser.element(".own-filters button").await?.click().await?;

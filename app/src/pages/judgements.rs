@@ -212,16 +212,16 @@ fn table(rows: Vec<Row>, list: &OwnList, project: Uuid) -> impl IntoView + use<>
         .collect_view();
     view! {
         <Scrolling label="My judgements">
-            <table class="table work-table">
-                <thead>
-                    <tr>
-                        <th scope="col">"When (UTC)"</th>
-                        <th scope="col">"Prompt"</th>
-                        <th scope="col">"What you said"</th>
-                        <th scope="col">"Change"</th>
+            <table class="table work-table" role="table">
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th scope="col" role="columnheader">"When (UTC)"</th>
+                        <th scope="col" role="columnheader">"Prompt"</th>
+                        <th scope="col" role="columnheader">"What you said"</th>
+                        <th scope="col" role="columnheader">"Change"</th>
                     </tr>
                 </thead>
-                <tbody>{rows}</tbody>
+                <tbody role="rowgroup">{rows}</tbody>
             </table>
         </Scrolling>
     }
@@ -251,13 +251,13 @@ fn own_row(row: Row, query: &str, changed: Option<Uuid>, project: Uuid) -> impl 
     };
     let label = format!("Change: {asked}");
     view! {
-        <tr class:changed=changed == Some(comparison)>
-            <td class="num when">{date_time(at).trim_end_matches(" UTC").to_owned()}</td>
-            <th scope="row" dir="auto">
+        <tr role="row" class:changed=changed == Some(comparison)>
+            <td role="cell" class="num when">{date_time(at).trim_end_matches(" UTC").to_owned()}</td>
+            <th scope="row" role="rowheader" dir="auto">
                 {asked}
             </th>
-            <td>{said}</td>
-            <td>
+            <td role="cell">{said}</td>
+            <td role="cell">
                 <a href=link aria-label=label>
                     "Change"
                 </a>
