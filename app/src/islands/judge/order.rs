@@ -96,7 +96,7 @@ pub fn so_far(desk: Desk) -> String {
         order.push_str(" = …");
     }
     if order.is_empty() && count(desk) > 0 && desk.awake.get() {
-        order.push_str("The best first: press its letter, or the numbers beside it.");
+        order.push_str("Best first: press letters or numbers.");
     }
     order
 }
