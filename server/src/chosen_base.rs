@@ -63,19 +63,14 @@ impl Chosen {
 pub fn refusal(name: &str, data_dir: &Path, own: &BaseModel) -> Option<String> {
     match Chosen::read(name) {
         None => Some(
-            "is neither a model trained here, nor a folder among this installation's models, nor a name on the Hugging Face hub \
+            "it is neither a model trained here, nor a folder among this installation's models, nor a name on the Hugging Face hub \
              (organisation/model)"
                 .to_owned(),
         ),
         Some(Chosen::Own | Chosen::Hub(_)) => None,
-        Some(Chosen::Trained(run)) if Chosen::Trained(run).folder(data_dir, own).is_none() => {
-            Some(format!("run {run} has left no model on this machine"))
-        }
-        Some(Chosen::Kept(name)) if Chosen::Kept(name.clone()).folder(data_dir, own).is_none() => Some(format!(
-            "there is no model in {}",
-            data_folder::models(data_dir).join(name).display()
-        )),
-        Some(_) => None,
+        Some(chosen) if chosen.folder(data_dir, own).is_some() => None,
+        Some(Chosen::Trained(run)) => Some(format!("run {run} has left no model on this machine")),
+        Some(Chosen::Kept(name)) => Some(format!("there is no {name} among this installation's models")),
     }
 }
 
@@ -92,15 +87,13 @@ pub fn longest(name: &str, data_dir: &Path, own: &BaseModel) -> Option<usize> {
 pub fn find_or_fetch(name: &str, data_dir: &Path, own: &BaseModel) -> Result<PathBuf, String> {
     let unknown = || {
         format!(
-            "The base model {name} cannot be used: it {}.",
+            "The base model {name} cannot be used: {}.",
             refusal(name, data_dir, own).unwrap_or_default()
         )
     };
     match Chosen::read(name) {
         Some(Chosen::Own) => own.fetch().map_err(|error| error.to_string()),
-        Some(Chosen::Hub(name)) => {
-            hub::find_or_fetch(Path::new(&name)).map_err(|error| format!("{error:#}."))
-        }
+        Some(Chosen::Hub(name)) => hub::find_or_fetch_named(&name).map_err(|error| format!("{error:#}.")),
         Some(chosen) => chosen.folder(data_dir, own).ok_or_else(unknown),
         None => Err(unknown()),
     }
@@ -209,6 +202,27 @@ mod tests {
         ] {
             assert_eq!(Chosen::read(name), chosen, "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_not_there_is_said_without_a_path() {
+        let nowhere = Path::new("/nowhere");
+        let own = BaseModel::new(nowhere, None);
+        let said = |name: &str| refusal(name, nowhere, &own);
+        assert_eq!(said("some/model"), None, "the hub is asked when the run begins");
+        for (name, reason) in [
+            ("mine", "there is no mine among this installation's models"),
+            ("../mine", "it is neither a model trained here"),
+            (
+                &Uuid::from_u128(7).to_string(),
+                "has left no model on this machine",
+            ),
+        ] {
+            let told = said(name).unwrap();
+            assert!(told.contains(reason) && !told.contains("/nowhere"), "{told}");
+        }
+        // A folder of the working directory is none of these, although it is there and named like a model of the hub.
+        assert!(Path::new("src/auth").is_dir() && hub::find("src/auth").is_none());
     }
 
     #[test]

@@ -34,6 +34,14 @@ pub fn find_or_fetch(model: &Path) -> anyhow::Result<PathBuf> {
     let Some(name) = model.to_str().filter(|name| is_hub_name(name)) else {
         bail!("there is no folder {}", model.display());
     };
+    find_or_fetch_named(name)
+}
+
+/// The folder of a model of the hub: never a folder of the same name here, so that who may name a model names no path.
+///
+/// # Errors
+/// When the hub cannot be reached or lacks a file.
+pub(crate) fn find_or_fetch_named(name: &str) -> anyhow::Result<PathBuf> {
     let cache = Cache::from_env();
     if let Some(folder) = cached(&cache, name) {
         return Ok(folder);

@@ -114,12 +114,13 @@ struct Refused;
 /// Logs who asked for what their role does not allow.
 pub async fn log_forbidden(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let by = parts.extensions.get::<Option<User>>().cloned().flatten();
+    let by = parts.extensions.get::<Option<User>>();
+    let by = by.and_then(|user| user.as_ref().map(|user| user.id));
     let from = client(&parts, &state);
-    let what = format!("{} {}", parts.method, parts.uri.path());
+    let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let response = next.run(Request::from_parts(parts, body)).await;
     if response.status() == StatusCode::FORBIDDEN || response.extensions().get::<Refused>().is_some() {
-        log_about(Event::Forbidden, by.map(|user| user.id), from, what);
+        log_about(Event::Forbidden, by, from, format!("{method} {}", uri.path()));
     }
     response
 }

@@ -126,7 +126,7 @@ async fn fifty_prompts_with_two_to_nine_responses_are_ranked_train_a_head_and_co
     let refused = trained_on(place.0.to_str().unwrap());
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(
-        !refused.status.success() && error.contains("base_model: is neither a model trained here"),
+        !refused.status.success() && error.contains("base_model: it is neither a model trained here"),
         "{error}"
     );
     let on = trained_on(&run.id.to_string());
